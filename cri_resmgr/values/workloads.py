@@ -1,0 +1,56 @@
+"""Pods and containers as the ledger remembers them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from cri_resmgr.values.resources import NOTHING, Assignment, Resources
+
+
+class State(Enum):
+    """Where a container is in its life; the values are what the store keeps."""
+
+    CREATING = "creating"  # CreateContainer has been decided and not yet answered
+    CREATED = "created"
+    RUNNING = "running"
+    EXITED = "exited"
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A sandbox. `id` is the runtime's; labels and annotations are the kubelet's."""
+
+    id: str
+    name: str
+    namespace: str
+    uid: str
+    cgroup_parent: str = ""
+    runtime_handler: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One instance of a container: a restart of it is another instance with a higher `attempt`.
+
+    `id` is the runtime's, "" while it is being created; `asked` is the kubelet's word, remembered
+    beside `given`, what was decided, so that everything can be given back.
+    """
+
+    pod_id: str
+    name: str
+    attempt: int
+    id: str = ""
+    state: State = State.CREATING
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    asked: Resources = field(default_factory=Resources)
+    given: Assignment = NOTHING
+    reasons: tuple[str, ...] = ()
+    adopted: bool = False  # it was there before us
+
+    @property
+    def key(self) -> str:
+        """What identifies an instance before the runtime has named it, and for ever after."""
+        return f"{self.pod_id}/{self.name}/{self.attempt}"
