@@ -1,0 +1,34 @@
+"""The policies of this build by name.  A policy's module is imported when it is made, and no earlier."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType
+
+from cri_resmgr.errors import BadInput
+from cri_resmgr.policies.contract import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One policy: what it does in a few words, and the module whose `make()` makes it."""
+
+    description: str
+    module: str
+
+    def make(self) -> Policy:
+        """A policy, ready to decide."""
+        make: Callable[[], Policy] = import_module(self.module).make
+        return make()
+
+
+POLICIES: Mapping[str, Entry] = MappingProxyType(
+    {"none": Entry("No-op policy: containers get what the kubelet asked for.", "cri_resmgr.policies.none")}
+)
+
+
+def find(name: str) -> Entry:
+    """The policy's entry. Raises BadInput for a name that is not in this build."""
+    if name not in POLICIES:
+        raise BadInput(f"'{name}' is not a policy of this build; known: {', '.join(sorted(POLICIES))}")
+    return POLICIES[name]
