@@ -1,0 +1,184 @@
+"""Command line flags as Go's `flag` package reads them, which is how the predecessor's users write them.
+
+`-x` is `--x`; a value comes as `--x=v` or `--x v`; a switch takes a value only after `=`; reading stops at the first
+word that is no flag, or after `--`; the last of several wins.
+
+A set of flags is a frozen dataclass whose fields are made by `switch`, `text`, `number` and `duration`: the field is
+the typed value, its metadata the `Flag` that tables, usage and documentation are made from.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from enum import Enum
+from typing import Any, TypeVar, cast
+
+from cri_resmgr.errors import BadInput
+
+Value = str | bool | int | float
+Form = TypeVar("Form")
+
+_BOOLEANS = dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True) | dict.fromkeys(
+    ("0", "f", "F", "false", "FALSE", "False"), False
+)
+_UNITS_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION_PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
+_METADATA = "flag"
+
+
+class FlagError(BadInput):
+    """The command line itself is wrong; the usage should be shown, too."""
+
+
+class HelpWanted(Exception):  # noqa: N818 - not an error
+    """`-h` or `-help` was given."""
+
+
+class Kind(Enum):
+    """What a flag's value is; the words are those of Go's usage texts."""
+
+    SWITCH = ""
+    TEXT = "string"
+    NUMBER = "int"
+    DURATION = "duration"
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """One flag of a command. `default` of a duration is in seconds."""
+
+    name: str
+    kind: Kind
+    default: Value
+    help: str
+    aliases: tuple[str, ...] = ()
+    variable: str = ""
+    """The environment variable whose value is the default, if it is set and not empty."""
+    later: str = ""
+    """What this flag does in a later version; until then only `off` values are taken."""
+    off: tuple[Value, ...] = ()
+
+
+def switch(help_: str, *, default: bool = False, **more: Any) -> bool:
+    """A field for a flag that is on or off."""
+    return cast("bool", _flag(Kind.SWITCH, default, help_, **more))
+
+
+def text(help_: str, *, default: str = "", **more: Any) -> str:
+    """A field for a flag with a word."""
+    return cast("str", _flag(Kind.TEXT, default, help_, **more))
+
+
+def number(help_: str, *, default: int = 0, **more: Any) -> int:
+    """A field for a flag with a whole number."""
+    return cast("int", _flag(Kind.NUMBER, default, help_, **more))
+
+
+def duration(help_: str, *, default_s: float = 0.0, **more: Any) -> float:
+    """A field, in seconds, for a flag with a duration such as `1m30s`."""
+    return cast("float", _flag(Kind.DURATION, default_s, help_, **more))
+
+
+def _flag(kind: Kind, default: Value, help_: str, *, name: str = "", **more: Any) -> Value:
+    made: Value = field(default=default, metadata={_METADATA: Flag(name, kind, default, help_, **more)})
+    return made
+
+
+def flags_of(form: type) -> Mapping[str, Flag]:
+    """The flags of a form by the name of their field; a flag without a name of its own has the field's, with `-`."""
+    found = {f.name: cast("Flag", f.metadata[_METADATA]) for f in fields(form) if _METADATA in f.metadata}
+    return {at: flag if flag.name else replace(flag, name=at.replace("_", "-")) for at, flag in found.items()}
+
+
+def parse(form: type[Form], arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[Form, tuple[str, ...]]:
+    """The filled form and the words after the flags. Raises FlagError and HelpWanted."""
+    flags = flags_of(form)
+    fields_by_name = {name: at for at, flag in flags.items() for name in (flag.name, *flag.aliases)}
+    values = {
+        at: _value(flag, environment[flag.variable], f"environment variable {flag.variable}")
+        for at, flag in flags.items()
+        if flag.variable and environment.get(flag.variable)
+    }
+    words = list(reversed(arguments))
+    while words and words[-1].startswith("-") and words[-1] != "-":
+        word = words.pop()
+        if word == "--":
+            break
+        name, equals, given = word.removeprefix("-").removeprefix("-").partition("=")
+        if not name or name.startswith("-"):
+            raise FlagError(f"bad flag syntax: {word}")
+        if name not in fields_by_name:
+            if name in {"h", "help"}:
+                raise HelpWanted
+            raise FlagError(f"flag provided but not defined: -{name}")
+        flag = flags[fields_by_name[name]]
+        if not equals and flag.kind is Kind.SWITCH:
+            given = "true"
+        elif not equals:
+            if not words:
+                raise FlagError(f"flag needs an argument: -{name}")
+            given = words.pop()
+        values[fields_by_name[name]] = _value(flag, given, f"flag -{name}")
+    return form(**values), tuple(reversed(words))
+
+
+def _value(flag: Flag, given: str, where: str) -> Value:
+    try:
+        match flag.kind:
+            case Kind.SWITCH:
+                return _BOOLEANS[given]
+            case Kind.NUMBER:
+                return int(given, 0)
+            case Kind.DURATION:
+                return seconds(given)
+            case Kind.TEXT:
+                return given
+    except (KeyError, ValueError, BadInput) as error:
+        remedy = {
+            Kind.SWITCH: "true or false",
+            Kind.NUMBER: "a whole number",
+            Kind.DURATION: "a number with its unit, such as 1.5s, 300ms or 1h2m",
+        }
+        raise FlagError(f'invalid value "{given}" for {where}: write {remedy[flag.kind]}') from error
+
+
+def seconds(given: str) -> float:
+    """The seconds in a Go duration: `0`, or signed numbers with units such as `1h2m3.5s`. Raises BadInput."""
+    unsigned = given[1:] if given[:1] in {"+", "-"} else given
+    parts = _DURATION_PART.findall(unsigned)
+    if unsigned != "0" and (not parts or "".join(f"{amount}{unit}" for amount, unit in parts) != unsigned):
+        raise BadInput(f"'{given}' is no duration; write a number with its unit, such as 1.5s, 300ms or 1h2m")
+    total_s = sum(float(amount) * _UNITS_S[unit] for amount, unit in parts)
+    return -total_s if given.startswith("-") else total_s
+
+
+def usage(program: str, form: type) -> str:
+    """All flags of a form, in the order of their names, as Go prints them."""
+    lines = [f"Usage of {program}:"]
+    for flag in sorted(flags_of(form).values(), key=lambda flag: flag.name):
+        lines.append(f"  -{flag.name} {flag.kind.value}".rstrip())
+        lines.append(f"    \t{describe(flag)}{shown_default(flag)}")
+    return "\n".join(lines) + "\n"
+
+
+def describe(flag: Flag) -> str:
+    """What a flag does, in one line."""
+    parts = [flag.help]
+    if flag.later:
+        parts.append(f"not in this version, {flag.later}: only its off values are taken")
+    if flag.aliases:
+        parts.append(f"also -{' and -'.join(flag.aliases)}")
+    if flag.variable:
+        parts.append(f"default from the environment: {flag.variable}")
+    return "; ".join(parts)
+
+
+def shown_default(flag: Flag) -> str:
+    """` (default …)`, or "" where Go shows none."""
+    if flag.default in ("", False, 0):
+        return ""
+    if flag.kind is Kind.TEXT:
+        return f' (default "{flag.default}")'
+    if flag.kind is Kind.DURATION:
+        return f" (default {flag.default:g}s)"
+    return f" (default {str(flag.default).lower()})"
