@@ -1,0 +1,70 @@
+import pytest
+
+from cri_resmgr.cri import api_pb2 as api
+from cri_resmgr.cri import messages
+from cri_resmgr.cri.patches import patched_create, patched_update, update_request
+from cri_resmgr.values.resources import NOTHING, Assignment, Resources
+
+
+def create(**asked) -> bytes:
+    request = api.CreateContainerRequest(pod_sandbox_id="p1")
+    request.config.metadata.name = "app"
+    request.config.envs.add(key="PATH", value=b"/bin")
+    request.config.linux.security_context.privileged = True
+    request.config.linux.resources.CopyFrom(api.LinuxContainerResources(**asked))
+    return request.SerializeToString()
+
+
+def test_nothing_to_change_is_the_same_object():
+    raw = create(cpu_shares=2)
+    asked = Resources(cpu_shares=2)
+    assert patched_create(raw, asked, NOTHING) is raw
+    assert patched_create(raw, asked, Assignment(cpu_shares=2, cpuset_cpus="")) is raw
+    assert patched_update(raw, asked, NOTHING) is raw
+    assert patched_update(raw, asked, Assignment(cpu_shares=2)) is raw
+
+
+def test_the_kubelets_own_bytes_stay_and_the_change_comes_after_them():
+    raw = create(cpu_shares=2)
+    patched = patched_create(raw, Resources(cpu_shares=2), Assignment(cpuset_cpus="4-7"))
+    assert patched.startswith(raw)
+    assert len(patched) - len(raw) == 11  # three enclosing messages, one string of three
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        Assignment(cpuset_cpus="0-3,8", cpuset_mems="0-1"),
+        Assignment(cpu_shares=2),
+        Assignment(cpu_quota_us=-1, cpu_period_us=100000),
+        Assignment(cpu_quota_us=0, cpuset_cpus=""),  # taken away, not left as it was
+        Assignment(cpuset_cpus=",".join(map(str, range(0, 1024, 2)))),  # lengths of more than one byte
+    ],
+)
+def test_a_create_asks_for_what_was_given_over_what_was_asked(given):
+    raw = create(cpu_quota=20000, cpu_shares=1024, cpuset_cpus="9", memory_limit_in_bytes=1 << 40)
+    container = messages.container_of_create(raw)
+    patched = patched_create(raw, container.asked, given)
+    assert messages.container_of_create(patched).asked == given.over(container.asked)
+
+
+def test_an_update_that_has_no_linux_part_gets_one():
+    raw = api.UpdateContainerResourcesRequest(container_id="c1").SerializeToString()
+    patched = patched_update(raw, Resources(), Assignment(cpuset_cpus="1"))
+    assert messages.update_of(patched) == ("c1", Resources(cpuset_cpus="1"))
+
+
+def test_an_update_keeps_what_the_policy_does_not_own():
+    raw = api.UpdateContainerResourcesRequest(container_id="c1", annotations={"a": "b"})
+    raw.linux.unified["memory.high"] = "1"
+    raw.linux.cpu_shares = 5
+    patched = patched_update(raw.SerializeToString(), Resources(cpu_shares=5), Assignment(cpu_shares=7))
+    raw.linux.cpu_shares = 7
+    assert api.UpdateContainerResourcesRequest.FromString(patched) == raw
+
+
+def test_our_own_update_says_only_what_is_set():
+    told = Resources(cpu_quota_us=-1, cpu_shares=300, memory_limit_bytes=1 << 33, oom_score_adj=-5, cpuset_mems="0")
+    raw = update_request("c1", told)
+    assert messages.update_of(raw) == ("c1", told)
+    assert raw == api.UpdateContainerResourcesRequest.FromString(raw).SerializeToString()
