@@ -3,6 +3,8 @@
 A *hook* answers an intercepted call.  It may read `call.request`, forward a message at most once, change either
 message, or refuse.  A lock, a roll-back or a follow-up call is ordinary control flow around `forward`.
 
+Hooks are stepped by the relay, without a task (see `stepping`).
+
 A *tap* watches a call that is not intercepted: it gets copies of whole messages and can change nothing.
 """
 
@@ -26,6 +28,14 @@ class Failed(Exception):  # noqa: N818
         self.code = code
 
 
+class Gone(Exception):  # noqa: N818
+    """The runtime reset the stream: outcome unknown; unless a hook catches it, the client gets that reset."""
+
+    def __init__(self, frame: bytes) -> None:
+        super().__init__("the runtime has reset the stream")
+        self.frame = frame
+
+
 class Call(Protocol):
     """An intercepted unary call whose request has arrived completely."""
 
@@ -44,7 +54,8 @@ class Call(Protocol):
     async def forward(self, message: bytes) -> bytes:
         """Send `message` to the runtime as the request and return its reply; at most once.
 
-        Raises `Failed` for a status other than OK.  Cancellation after this was called means: outcome unknown.
+        Raises `Failed` for a status other than OK and `Gone`.  Cancellation after this was called means: outcome
+        unknown.  To be awaited by the hook itself, not in a task of its own.
         """
 
 

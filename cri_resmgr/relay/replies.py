@@ -1,0 +1,109 @@
+"""What the runtime sends: DATA goes on as it is, header blocks are written anew.
+
+Rewriting each block without a dynamic table is what lets a reply be held, changed, dropped or made up without
+putting the client's header table out of step.
+"""
+
+from typing import TYPE_CHECKING
+
+from cri_resmgr.relay.direction import Direction
+from cri_resmgr.relay.reply_headers import ReplyHeaders
+from cri_resmgr.wire import frames
+from cri_resmgr.wire.frames import (
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    HEADER_SIZE,
+    HEADERS,
+    RST_STREAM,
+    ProtocolError,
+)
+from cri_resmgr.wire.hpack import Decoder, Field, HeaderError, encode
+
+if TYPE_CHECKING:
+    from cri_resmgr.relay.link import Link
+
+
+class Replies:
+    """The runtime's direction of a link."""
+
+    def __init__(self, link: "Link", decoder: Decoder) -> None:
+        self.link, self.headers = link, ReplyHeaders(decoder)
+        self.direction = Direction(link.client, link.watchers, data_ended=link.ended)
+        handlers = self.direction.handlers
+        handlers[DATA] = self._data
+        handlers[HEADERS] = self._headers
+        handlers[CONTINUATION] = self._continued
+        handlers[RST_STREAM] = self._reset
+
+    def send(self, stream: int, fields: list[Field], *, end: bool) -> None:
+        """Header fields of our own for the client, behind any DATA of the same stream."""
+        self._send(stream, encode(fields), end=end)
+
+    def frames_of(self, stream: int, fields: list[Field]) -> bytes:
+        """Trailers of our own as frames, for the caller to send once the stream's headers are out."""
+        return frames.header_frames(stream, encode(fields), end_stream=True)
+
+    def _send(self, stream: int, block: bytes, *, end: bool) -> None:
+        ready = frames.header_frames(stream, self.headers.sent(block), end_stream=end)
+        waiting = self.link.client.waiting
+        entry = waiting.get(stream) if waiting else None
+        if entry is None:
+            self.link.client.out.append(ready)
+        else:
+            entry.trailers += ready
+
+    def _data(self, data: bytes, at: int, stop: int, flags: int, stream: int) -> bool:
+        link = self.link
+        first, last = frames.body_of(data, at + HEADER_SIZE, stop, flags)
+        size, end = stop - at - HEADER_SIZE, bool(flags & END_STREAM)
+        watcher = link.watchers.get(stream)
+        if watcher is not None and watcher.reply_data(data[first:last], size, end=end):
+            link.client.swallow(size)
+            return True
+        if end:
+            link.ended(stream)
+        return link.pass_data(link.client, stream, data[first:last], size, end=end)
+
+    def _headers(self, data: bytes, at: int, stop: int, flags: int, stream: int) -> bool:
+        first, last = frames.fragment_of(data, at + HEADER_SIZE, stop, flags)
+        if flags & END_HEADERS:
+            self._replied(stream, data[first:last], end=bool(flags & END_STREAM))
+        else:
+            self.direction.block.begin(stream, flags, data[first:last], b"")
+        return True
+
+    def _continued(self, data: bytes, at: int, stop: int, flags: int, stream: int) -> bool:
+        block = self.direction.block
+        block.add(data[at + HEADER_SIZE : stop], b"")
+        if flags & END_HEADERS:
+            self._replied(stream, block.end(), end=bool(block.flags & END_STREAM))
+        return True
+
+    def _replied(self, stream: int, block: bytes, *, end: bool) -> None:
+        try:
+            again = self.headers.rewritten(block)
+        except HeaderError as error:
+            raise ProtocolError(frames.COMPRESSION_ERROR, str(error)) from error
+        watcher = self.link.watchers.get(stream)
+        if watcher is not None and watcher.reply_headers(again.fields, end=end):
+            return
+        if end:
+            self.link.ended(stream, ok=again.ok)
+        self._send(stream, again.block, end=end)
+
+    def _reset(self, data: bytes, at: int, stop: int, _flags: int, stream: int) -> bool:
+        link = self.link
+        link.runtime.drop(stream)
+        watcher, entry = link.watchers.get(stream), link.client.waiting.get(stream)
+        if watcher is not None and watcher.reset_by_runtime(data[at:stop]):
+            return True
+        link.ended(stream, ok=False)
+        if entry is None:
+            return False
+        if entry.end or entry.trailers:  # a whole reply, still on its way: the reset must not overtake it
+            entry.trailers += data[at:stop]
+            return True
+        link.client.drop(stream)
+        return False

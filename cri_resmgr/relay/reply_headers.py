@@ -1,0 +1,46 @@
+"""The runtime's header blocks: decoded, and written anew without a dynamic table."""
+
+from typing import NamedTuple
+
+from cri_resmgr.wire.hpack import MAX_CACHED_BLOCKS, MAX_CACHED_SIZE, NO_TABLE, Decoder, Field, encode
+
+
+class Rewritten(NamedTuple):
+    """A block's fields, the same for the client, and whether a status in it is OK."""
+
+    fields: list[Field]
+    block: bytes
+    ok: bool
+
+
+class ReplyHeaders:
+    """Rewrites the blocks of one connection.
+
+    The results are remembered as long as the runtime's table stays as it is: replies of a Go server are blocks of a
+    few bytes that repeat, and hit almost always.
+    """
+
+    def __init__(self, decoder: Decoder) -> None:
+        self.decoder = decoder
+        self._known: dict[bytes, Rewritten] = {}
+        self._opening = NO_TABLE
+
+    def rewritten(self, block: bytes) -> Rewritten:
+        """Decode and write anew; raises `HeaderError`."""
+        known = self._known.get(block)
+        if known is not None:
+            return known
+        before = self.decoder.changes
+        fields = self.decoder.decode(block)
+        status = next((value for name, value in fields if name == b"grpc-status"), b"0")
+        fresh = Rewritten(fields, encode(fields), status == b"0")
+        if self.decoder.changes != before:
+            self._known.clear()
+        elif len(self._known) < MAX_CACHED_BLOCKS and len(block) < MAX_CACHED_SIZE:
+            self._known[block] = fresh
+        return fresh
+
+    def sent(self, block: bytes) -> bytes:
+        """The block as it goes out: the very first one empties the client's table, whatever is announced later."""
+        opening, self._opening = self._opening, b""
+        return opening + block if opening else block

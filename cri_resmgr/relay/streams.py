@@ -1,0 +1,47 @@
+"""What the link keeps for a stream: a note for every call, and a watcher for those that are held, dead or tapped."""
+
+from typing import Protocol
+
+from cri_resmgr.relay.counters import MethodCounters
+from cri_resmgr.relay.flow import Side
+from cri_resmgr.wire.hpack import Field
+
+
+class Passing:
+    """A call that passes: only what the counters need."""
+
+    __slots__ = ("begun_s", "counters", "endless")
+
+    def __init__(self, counters: MethodCounters, begun_s: float, *, endless: bool = False) -> None:
+        self.counters, self.begun_s, self.endless = counters, begun_s, endless
+
+
+class Watcher(Protocol):
+    """Somebody who sees the frames of a stream.
+
+    Each method says whether it has dealt with them (True) or only looked (False: relay them as they are).
+    """
+
+    def request_data(self, data: bytes, size: int, *, end: bool) -> bool:
+        """DATA of the client; `size` counts padding, `data` has none."""
+
+    def reply_headers(self, fields: list[Field], *, end: bool) -> bool:
+        """Headers or, at the end, trailers of the runtime."""
+
+    def reply_data(self, data: bytes, size: int, *, end: bool) -> bool:
+        """DATA of the runtime."""
+
+    def granted(self, side: Side, size: int) -> bool:
+        """A WINDOW_UPDATE of the peer `side` for this stream."""
+
+    def resized(self, side: Side, change: int) -> None:
+        """The initial window of a peer's streams has changed."""
+
+    def reset_by_client(self) -> bool:
+        """The client has given up."""
+
+    def reset_by_runtime(self, frame: bytes) -> bool:
+        """The runtime has ended the stream abruptly."""
+
+    def lost(self) -> None:
+        """One of the connections is gone."""
