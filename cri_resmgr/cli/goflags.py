@@ -7,12 +7,12 @@ A set of flags is a frozen dataclass whose fields are made by `switch`, `text`, 
 the typed value, its metadata the `Flag` that tables, usage and documentation are made from.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Any, TypeVar, cast
 
+from cri_resmgr.config import durations
 from cri_resmgr.errors import BadInput
 
 Value = str | bool | int | float
@@ -21,8 +21,6 @@ Form = TypeVar("Form")
 _BOOLEANS = dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True) | dict.fromkeys(
     ("0", "f", "F", "false", "FALSE", "False"), False
 )
-_UNITS_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION_PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 _METADATA = "flag"
 
 
@@ -41,6 +39,13 @@ class Kind(Enum):
     TEXT = "string"
     NUMBER = "int"
     DURATION = "duration"
+
+
+_REMEDIES = {
+    Kind.SWITCH: "write true or false",
+    Kind.NUMBER: "write a whole number",
+    Kind.DURATION: durations.REMEDY,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,26 +135,11 @@ def _value(flag: Flag, given: str, where: str) -> Value:
             case Kind.NUMBER:
                 return int(given, 0)
             case Kind.DURATION:
-                return seconds(given)
+                return durations.seconds(given)
             case Kind.TEXT:
                 return given
     except (KeyError, ValueError, BadInput) as error:
-        remedy = {
-            Kind.SWITCH: "true or false",
-            Kind.NUMBER: "a whole number",
-            Kind.DURATION: "a number with its unit, such as 1.5s, 300ms or 1h2m",
-        }
-        raise FlagError(f'invalid value "{given}" for {where}: write {remedy[flag.kind]}') from error
-
-
-def seconds(given: str) -> float:
-    """The seconds in a Go duration: `0`, or signed numbers with units such as `1h2m3.5s`. Raises BadInput."""
-    unsigned = given[1:] if given[:1] in {"+", "-"} else given
-    parts = _DURATION_PART.findall(unsigned)
-    if unsigned != "0" and (not parts or "".join(f"{amount}{unit}" for amount, unit in parts) != unsigned):
-        raise BadInput(f"'{given}' is no duration; write a number with its unit, such as 1.5s, 300ms or 1h2m")
-    total_s = sum(float(amount) * _UNITS_S[unit] for amount, unit in parts)
-    return -total_s if given.startswith("-") else total_s
+        raise FlagError(f'invalid value "{given}" for {where}: {_REMEDIES[flag.kind]}') from error
 
 
 def usage(program: str, form: type) -> str:

@@ -1,0 +1,90 @@
+"""How the daemon reads a configuration: another process parses the text (law 11), we take plain values.
+
+The child, `cri-resmgr config check`, limits its own memory and time before it reads; whatever it does, the daemon
+waits no longer than the deadline and takes no more than `LIMIT_ANSWER_BYTES`.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+
+from cri_resmgr.config import settings
+from cri_resmgr.errors import BadInput, Degraded
+
+LIMIT_ADDRESS_BYTES = 512 << 20
+LIMIT_CPU_S = 8
+LIMIT_ANSWER_BYTES = 4 << 20
+_CHECK = ("-P", "-B", "-m", "cri_resmgr.cli.main", "config", "check", "--output", "json", "--limited")
+_RIGHT, _WRONG = 0, 2
+_PRIVATE = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
+
+
+async def read(path: str, *, deadline_s: float = 10.0, command: tuple[str, ...] = ()) -> settings.Settings:
+    """The settings in the file at `path`.
+
+    Raises BadInput with one line for each problem of the file, and Degraded when the child could not do its work.
+    `command` replaces the child in tests.
+    """
+    argv = (*(command or (sys.executable, *_CHECK)), os.path.abspath(path))  # noqa: ASYNC240, PTH100 - touches no disk
+    try:
+        child = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            cwd="/",
+            env=_environment(os.environ),
+        )
+    except OSError as error:
+        raise Degraded(f"{path}: the checking process cannot be started: {error}; free memory or processes") from error
+    try:
+        async with asyncio.timeout(deadline_s):
+            answer, complaint = await asyncio.gather(_bounded(child.stdout), _bounded(child.stderr))
+            status = await child.wait()
+    except TimeoutError as error:
+        raise Degraded(
+            f"{path}: not read within {deadline_s:g} s; is it on a file system that hangs, or the machine overloaded?"
+        ) from error
+    finally:
+        await _end(child)
+    return _judged(path, status, answer, complaint)
+
+
+def _environment(ours: Mapping[str, str]) -> dict[str, str]:
+    """What the child may know: nothing of what systemd says to the daemon alone."""
+    return {name: value for name, value in ours.items() if name not in _PRIVATE}
+
+
+async def _bounded(stream: asyncio.StreamReader | None) -> bytes:
+    """What the child writes, up to the limit; a child that writes on is ended by its closed pipe or the deadline."""
+    assert stream is not None, "both outputs are pipes"  # noqa: S101
+    kept = bytearray()
+    while len(kept) <= LIMIT_ANSWER_BYTES and (chunk := await stream.read(1 << 16)):
+        kept += chunk
+    return bytes(kept)
+
+
+async def _end(child: asyncio.subprocess.Process) -> None:
+    if child.returncode is None:
+        child.kill()
+        await child.wait()
+
+
+def _judged(path: str, status: int, answer: bytes, complaint: bytes) -> settings.Settings:
+    last = complaint.decode(errors="replace").strip().rpartition("\n")[2]
+    if status in {-signal.SIGXCPU, -signal.SIGKILL, -signal.SIGSEGV} or "MemoryError" in last:
+        megabytes = LIMIT_ADDRESS_BYTES >> 20
+        raise BadInput(f"{path}: needs more than {LIMIT_CPU_S} s or {megabytes} MiB to be read; make it smaller")
+    try:
+        if status == _RIGHT:
+            return settings.from_json(answer)
+        if status == _WRONG:
+            raise BadInput("\n".join(json.loads(answer)["problems"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise Degraded(
+            f"{path}: the checking process answers what nobody understands; is the install whole?"
+        ) from error
+    raise Degraded(f"{path}: the checking process failed with status {status}: {last or 'no word'}; please report it")
