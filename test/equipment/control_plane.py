@@ -1,0 +1,179 @@
+"""A real Kubernetes control plane of plain processes: etcd, API server, controller manager, scheduler.
+
+There is no kube-proxy and no address translation.  The API server listens on the cluster IP of the service
+`kubernetes` itself (the first address of the service range, port 443, put on `lo` with a /32), so in-cluster clients
+work from the host, from host-network pods and from pod-network pods alike.  Other services have no data path.
+"""
+
+import json
+import ssl
+import subprocess
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Any
+
+from equipment.credentials import ADMIN, CONTROLLER_MANAGER, SCHEDULER, Credentials
+from equipment.mounts import remove_tree
+from equipment.processes import Processes
+from equipment.tools import tool
+
+SERVICES = IPv4Network("10.197.0.0/24")
+ETCD_PORT = 12379
+REQUEST_DEADLINE_S = 30
+START_DEADLINE_S = 90
+
+
+@dataclass
+class ApiError(Exception):
+    """The API server refused a request."""
+
+    status: int
+    body: str
+
+    def __str__(self) -> str:
+        """As kubectl would show it."""
+        return f"{self.status}: {self.body}"
+
+
+class Api:
+    """A client of the API server with the rights of the administrator."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        """Use the files of `credentials`, which exist."""
+        self._credentials = credentials
+        context = ssl.create_default_context(cafile=str(credentials.authority))
+        self._opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+        )
+
+    def __call__(self, method: str, path: str, body: object = None, *, content: str = "application/json") -> Any:
+        """The answer, parsed when it is JSON; raises ApiError when refused, OSError when nobody answers."""
+        request = urllib.request.Request(  # noqa: S310 - the URL is https, always
+            self._credentials.server + path,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {ADMIN.token}", "Content-Type": content},
+            method=method,
+        )
+        try:
+            with self._opener.open(request, timeout=REQUEST_DEADLINE_S) as response:
+                text, kind = response.read().decode(), response.headers.get_content_type()
+        except urllib.error.HTTPError as error:
+            with error:
+                raise ApiError(error.code, error.read().decode(errors="replace")) from None
+        return json.loads(text) if kind == "application/json" else text
+
+    def find(self, path: str) -> Any:
+        """What is at `path`, or None when there is nothing, or nobody to ask."""
+        try:
+            return self("GET", path)
+        except (ApiError, OSError):
+            return None
+
+
+class ControlPlane:
+    """etcd, kube-apiserver, kube-controller-manager and kube-scheduler, with all they write in one directory."""
+
+    def __init__(self, directory: Path, *, nodes: tuple[str, ...]) -> None:
+        """Take over `directory` from an earlier run; `nodes` may join."""
+        self.directory = directory
+        self.processes = Processes(directory)
+        self.address = IPv4Address(SERVICES.network_address + 1)
+        self.credentials = Credentials(directory / "pki", self.address)
+        self._nodes = nodes
+
+    def start(self) -> None:
+        """Return when pods can be made: the API server is ready and there is a default service account."""
+        remove_tree(self.directory / "etcd")
+        subprocess.run(["ip", "address", "replace", f"{self.address}/32", "dev", "lo"], check=True)
+        # All of Kubernetes is built, if need be, before the first deadline runs.
+        for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"):
+            tool(name)
+        with ThreadPoolExecutor() as pool:
+            made = pool.submit(self.credentials.make, self._nodes)
+            self._start_etcd()
+            made.result()
+        self.api = Api(self.credentials)
+        self._start_api_server()
+        self._start_controllers()
+        account = "/api/v1/namespaces/default/serviceaccounts/default"
+        self.processes.wait_for(
+            "kube-controller-manager", lambda: self.api.find(account), "the default account", START_DEADLINE_S
+        )
+
+    def stop(self) -> None:
+        """End everything and leave nothing."""
+        self.processes.stop_all()
+        subprocess.run(["ip", "address", "delete", f"{self.address}/32", "dev", "lo"], capture_output=True, check=False)
+        remove_tree(self.directory)
+
+    def kubectl(self, *arguments: str, stdin: str | None = None, deadline_s: float = 60) -> str:
+        """What kubectl prints; raises RuntimeError with its complaint when it fails."""
+        done = subprocess.run(
+            self.kubectl_command(*arguments),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=deadline_s,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"kubectl {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")
+        return done.stdout
+
+    def kubectl_command(self, *arguments: str) -> list[str]:
+        """The command line, for what keeps running: attach, port-forward."""
+        return [str(tool("kubectl")), f"--kubeconfig={self.credentials.kubeconfig(ADMIN)}", *arguments]
+
+    def _start_etcd(self) -> None:
+        client, peer = (f"http://127.0.0.1:{ETCD_PORT + offset}" for offset in (0, 1))
+        self.processes.start("etcd", [
+            "etcd", f"--data-dir={self.directory}/etcd", "--logger=zap", "--log-level=warn",
+            f"--listen-client-urls={client}", f"--advertise-client-urls={client}",
+            f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=default={peer}",
+            "--unsafe-no-fsync",
+        ])  # fmt: skip
+        self.processes.wait_for("etcd", lambda: _answers(f"{client}/health"), "etcd", START_DEADLINE_S)
+
+    def _start_api_server(self) -> None:
+        pki = self.credentials.directory
+        self.processes.start("kube-apiserver", [
+            tool("kube-apiserver"), f"--etcd-servers=http://127.0.0.1:{ETCD_PORT}",
+            f"--bind-address={self.address}", "--secure-port=443", f"--advertise-address={self.address}",
+            f"--service-cluster-ip-range={SERVICES}",
+            "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
+            f"--token-auth-file={self.credentials.tokens}", f"--client-ca-file={self.credentials.authority}",
+            f"--tls-cert-file={pki}/apiserver.crt", f"--tls-private-key-file={pki}/apiserver.key",
+            "--service-account-issuer=https://kubernetes.default.svc",
+            f"--service-account-key-file={pki}/sa.pub", f"--service-account-signing-key-file={pki}/sa.key",
+            f"--kubelet-client-certificate={pki}/apiserver-kubelet-client.crt",
+            f"--kubelet-client-key={pki}/apiserver-kubelet-client.key",
+            "--kubelet-preferred-address-types=InternalIP",  # node names resolve nowhere
+            "--allow-privileged=true", "--profiling=false",
+        ])  # fmt: skip
+        self.processes.wait_for(
+            "kube-apiserver", lambda: self.api.find("/readyz") == "ok", "the API server", START_DEADLINE_S
+        )
+
+    def _start_controllers(self) -> None:
+        pki, alone = self.credentials.directory, ["--leader-elect=false", "--secure-port=0", "--profiling=false"]
+        self.processes.start("kube-controller-manager", [
+            tool("kube-controller-manager"), f"--kubeconfig={self.credentials.kubeconfig(CONTROLLER_MANAGER)}",
+            f"--service-account-private-key-file={pki}/sa.key", f"--root-ca-file={self.credentials.authority}",
+            "--use-service-account-credentials=true", *alone,
+        ])  # fmt: skip
+        self.processes.start(
+            "kube-scheduler", [tool("kube-scheduler"), f"--kubeconfig={self.credentials.kubeconfig(SCHEDULER)}", *alone]
+        )
+
+
+def _answers(url: str) -> bool:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=REQUEST_DEADLINE_S) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
