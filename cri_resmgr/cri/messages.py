@@ -38,10 +38,10 @@ class Version:
 
 def pod_of_run(request: bytes, reply: bytes) -> Pod:
     """The pod that a RunPodSandbox has made."""
-    asked = _parsed(api.RunPodSandboxRequest, request)
+    asked = parsed(api.RunPodSandboxRequest, request)
     config, metadata = asked.config, asked.config.metadata
     return Pod(
-        id=_parsed(api.RunPodSandboxResponse, reply).pod_sandbox_id,
+        id=parsed(api.RunPodSandboxResponse, reply).pod_sandbox_id,
         name=metadata.name,
         namespace=metadata.namespace,
         uid=metadata.uid,
@@ -54,7 +54,7 @@ def pod_of_run(request: bytes, reply: bytes) -> Pod:
 
 def container_of_create(request: bytes) -> Container:
     """The container that a CreateContainer asks for: without an id, `asked` filled."""
-    asked = _parsed(api.CreateContainerRequest, request)
+    asked = parsed(api.CreateContainerRequest, request)
     config, metadata = asked.config, asked.config.metadata
     return Container(
         pod_id=asked.pod_sandbox_id,
@@ -68,7 +68,7 @@ def container_of_create(request: bytes) -> Container:
 
 def container_id_of_created(reply: bytes) -> str:
     """The id that the runtime has given in a reply to CreateContainer."""
-    return _parsed(api.CreateContainerResponse, reply).container_id
+    return parsed(api.CreateContainerResponse, reply).container_id
 
 
 def id_of(method: str, request: bytes) -> str:
@@ -76,7 +76,7 @@ def id_of(method: str, request: bytes) -> str:
     types = methods.types_of(method)
     if types is None:
         raise Undecodable(f"{method} is not in the schema; cri_resmgr/cri/api.proto may be too old")
-    asked = _parsed(types[0], request)
+    asked = parsed(types[0], request)
     for name in ("container_id", "pod_sandbox_id"):
         if name in types[0].DESCRIPTOR.fields_by_name:
             return str(getattr(asked, name))
@@ -85,7 +85,7 @@ def id_of(method: str, request: bytes) -> str:
 
 def update_of(request: bytes) -> tuple[str, Resources]:
     """The container of an UpdateContainerResources and what it sets; 0 and "" are left as they are."""
-    asked = _parsed(api.UpdateContainerResourcesRequest, request)
+    asked = parsed(api.UpdateContainerResourcesRequest, request)
     return asked.container_id, _resources(asked.linux)
 
 
@@ -99,33 +99,33 @@ def is_unfiltered_list(path: str, request: bytes) -> bool:
 
 def pods_listed(reply: bytes) -> tuple[Pod, ...]:
     """The pods of a ListPodSandbox; their cgroup parent is not told, see `pod_of_status`."""
-    return tuple(_pod(item) for item in _parsed(api.ListPodSandboxResponse, reply).items)
+    return tuple(_pod(item) for item in parsed(api.ListPodSandboxResponse, reply).items)
 
 
 def containers_listed(reply: bytes) -> tuple[Container, ...]:
     """The containers of a ListContainers; their resources are not told, see `resources_of_status`."""
-    return tuple(_container(item) for item in _parsed(api.ListContainersResponse, reply).containers)
+    return tuple(_container(item) for item in parsed(api.ListContainersResponse, reply).containers)
 
 
 def pod_ids_listed(reply: bytes) -> frozenset[str]:
     """Only the ids of a ListPodSandbox: what the tap needs each second."""
-    return frozenset(item.id for item in _parsed(api.ListPodSandboxResponse, reply).items)
+    return frozenset(item.id for item in parsed(api.ListPodSandboxResponse, reply).items)
 
 
 def states_listed(reply: bytes) -> dict[str, State]:
     """Only ids and states of a ListContainers: what the tap needs each second."""
-    return {item.id: _state(item.state) for item in _parsed(api.ListContainersResponse, reply).containers}
+    return {item.id: _state(item.state) for item in parsed(api.ListContainersResponse, reply).containers}
 
 
 def pod_of_status(reply: bytes) -> Pod:
     """The pod of a verbose PodSandboxStatus, with its cgroup parent if the runtime says it."""
-    said = _parsed(api.PodSandboxStatusResponse, reply)
+    said = parsed(api.PodSandboxStatusResponse, reply)
     return _pod(said.status, verbose.cgroup_parent(said.info))
 
 
 def resources_of_status(reply: bytes) -> Resources | None:
     """What a container has, from a verbose ContainerStatus: its OCI spec, else what CRI says; None if neither does."""
-    said = _parsed(api.ContainerStatusResponse, reply)
+    said = parsed(api.ContainerStatusResponse, reply)
     found = verbose.resources(said.info)
     if found is None and said.status.resources.HasField("linux"):
         found = _resources(said.status.resources.linux)
@@ -134,7 +134,7 @@ def resources_of_status(reply: bytes) -> Resources | None:
 
 def version_of(reply: bytes) -> Version:
     """What a Version reply says."""
-    said = _parsed(api.VersionResponse, reply)
+    said = parsed(api.VersionResponse, reply)
     return Version(said.runtime_name, said.runtime_version, said.runtime_api_version)
 
 
@@ -158,7 +158,8 @@ def container_status_request(container_id: str) -> bytes:
 _UNFILTERED = frozenset({b"", b"\n\x00"})  # no filter, or one that is empty
 
 
-def _parsed(kind: type[M], data: bytes) -> M:
+def parsed(kind: type[M], data: bytes) -> M:
+    """The message of `kind` in `data`; for those who need more than the values here. Raises Undecodable."""
     try:
         return kind.FromString(data)
     except DecodeError as error:

@@ -65,6 +65,7 @@ def _known() -> Mapping[str, Types]:
 
 
 _TYPES = _known()
+PATHS = frozenset(_TYPES)
 
 
 def types_of(path: str) -> Types | None:
