@@ -36,7 +36,7 @@ class SourceMap:
 
     def enabled(self, source: str) -> bool:
         """Is `source` switched on?"""
-        return self.named.get(source, self.others)
+        return self.named.get(canonical(source), self.others)
 
 
 def parse(text: str, *, others: bool = False) -> SourceMap:
@@ -54,10 +54,14 @@ def parse(text: str, *, others: bool = False) -> SourceMap:
         if source in _ALL:
             others = state
         else:
-            named[source] = state
-            # What the predecessor called a part is a part of ours under another name.
-            named[_OLD_NAMES.get(source, source)] = state
+            named[canonical(source)] = state
     return SourceMap(others, named)
+
+
+def canonical(source: str) -> str:
+    """The one name of a source: what the predecessor called it, or a module of ours, are taken for it."""
+    name = source.removeprefix("cri_resmgr.").partition(".")[0] if source.startswith("cri_resmgr.") else source
+    return _OLD_NAMES.get(name, name)
 
 
 def written(states: Mapping[str, bool]) -> str:
