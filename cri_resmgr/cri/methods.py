@@ -39,7 +39,13 @@ INTERCEPTED = frozenset(
 LIST_POD_SANDBOX = RUNTIME + "ListPodSandbox"
 LIST_CONTAINERS = RUNTIME + "ListContainers"
 
-TAPPED = frozenset({LIST_POD_SANDBOX, LIST_CONTAINERS})
+# The same as a stream of parts, since cri-api 0.36; their messages put together read as one reply of the list.
+STREAM_POD_SANDBOXES = RUNTIME + "StreamPodSandboxes"
+STREAM_CONTAINERS = RUNTIME + "StreamContainers"
+
+TAPPED = frozenset({LIST_POD_SANDBOX, LIST_CONTAINERS, STREAM_POD_SANDBOXES, STREAM_CONTAINERS})
+
+ENDLESS = frozenset({RUNTIME + "GetContainerEvents"})
 
 # Only called by us; LIST_*, UPDATE_CONTAINER_RESOURCES are as well.
 VERSION = RUNTIME + "Version"

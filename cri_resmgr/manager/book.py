@@ -1,0 +1,85 @@
+"""The ledger as the manager uses it: every change is followed by a write, and what has ended holds nothing."""
+
+import asyncio
+
+from cri_resmgr.state.ledger import Ledger
+from cri_resmgr.state.writer import Writer
+from cri_resmgr.values.resources import Assignment, Resources
+from cri_resmgr.values.workloads import Container, Pod, State
+
+
+class Book:
+    """What runs, with the store behind it.
+
+    `creating` are the keys of containers that the runtime is working on.  `reconciled` is done when the ledger has been
+    compared with the runtime for the first time; `doubted` is set when that has to be done again.
+    """
+
+    def __init__(self, ledger: Ledger, writer: Writer) -> None:
+        self.ledger, self._writer = ledger, writer
+        self.creating: set[str] = set()
+        self.doubted = asyncio.Event()
+        self.doubted.set()
+        self.reconciled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def pod_of(self, container: Container) -> Pod:
+        """Its pod, or one without a name if we never met it."""
+        return self.ledger.pods.get(container.pod_id) or Pod(container.pod_id, "", "", "")
+
+    def holders_besides(self, container: Container) -> tuple[Container, ...]:
+        """All others that hold resources: those that have not ended."""
+        everyone = self.ledger.containers.values()
+        return tuple(c for c in everyone if c.state is not State.EXITED and c.key != container.key)
+
+    def earlier_instances(self, container: Container) -> tuple[Container, ...]:
+        """Instances that a new one replaces: they have crashed, whether the kubelet removes them or not."""
+        siblings = self.ledger.of_pod(container.pod_id)
+        return tuple(c for c in siblings if c.name == container.name and c.attempt < container.attempt)
+
+    def met(self, pod: Pod) -> None:
+        """There is a pod."""
+        self.ledger.put_pod(pod)
+        self._writer.soon()
+
+    def gone(self, pod_id: str) -> None:
+        """There is no such pod any more, and nothing of what was in it."""
+        for container in self.ledger.of_pod(pod_id):
+            self.ended(container)
+        self.ledger.drop_pod(pod_id)
+        self._writer.soon()
+
+    async def written_down(self, container: Container) -> bool:
+        """Record a decision before it has an effect; False if the store has to be told later."""
+        self.ledger.put(container)
+        return await self._writer.now()
+
+    def adopted(self, container: Container) -> None:
+        """There is a container that was there before us."""
+        self.ledger.put(container)
+        self._writer.soon()
+
+    def created(self, key: str, container_id: str) -> None:
+        """The runtime has named a container."""
+        self.ledger.created(key, container_id)
+        self._writer.soon()
+
+    def moved(self, container: Container, state: State) -> None:
+        """A container has gone on in its life."""
+        if container.state is not state:
+            self.ledger.moved(container.key, state)
+            self._writer.soon()
+
+    def ended(self, container: Container) -> None:
+        """A container has ended, whoever noticed: from here on it holds nothing."""
+        self.moved(container, State.EXITED)
+
+    def resized(self, container: Container, asked: Resources, given: Assignment, reasons: tuple[str, ...]) -> None:
+        """The runtime has accepted a resize."""
+        self.ledger.asked(container.key, asked)
+        self.ledger.given(container.key, given, reasons)
+        self._writer.soon()
+
+    def forgotten(self, container: Container) -> None:
+        """A container is removed, or was never made."""
+        self.ledger.drop(container.key)
+        self._writer.soon()

@@ -1,0 +1,84 @@
+"""Budget > fail policy > policy: a decision in any case, however the policy behaves.
+
+A policy runs in the event loop, so a budget that only waits would not help against one that computes for ever: an
+interval timer interrupts it.  What then happens is declared, not accidental:
+
+    it refuses (does not fit)        the call is rejected, with the policy's reason
+    it breaks or takes too long      the call passes as the kubelet made it; counted, logged, remembered as reason
+"""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import FrameType
+
+import structlog
+
+from cri_resmgr.policies.contract import Policy, PolicyRefusal
+from cri_resmgr.relay.hooks import Refused
+from cri_resmgr.values.decisions import Decision
+from cri_resmgr.wire.grpc import FAILED_PRECONDITION
+
+log = structlog.get_logger("policy")
+
+
+class OverBudget(Exception):  # noqa: N818
+    """The policy was interrupted."""
+
+
+@contextlib.contextmanager
+def interrupted_after(budget_s: float) -> Iterator[None]:
+    """Raise `OverBudget` inside the block when its time is up; signals reach the main thread only."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    armed = True
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        if armed:
+            raise OverBudget(f"no decision within {budget_s:g} s")
+
+    previous = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, budget_s)
+    try:
+        yield
+    finally:
+        armed = False
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+@dataclass(slots=True)
+class DecisionCounters:
+    """What became of the questions to the policy."""
+
+    decided: int = 0
+    refused: int = 0
+    failed: int = 0
+
+
+class Decider:
+    """Asks the policy within a budget."""
+
+    def __init__(self, policy: Policy, *, budget_s: float) -> None:
+        self.policy, self.counters = policy, DecisionCounters()
+        self._budget_s = budget_s
+
+    def decide(self, what: str, key: str, question: Callable[[], Decision]) -> Decision | None:
+        """The policy's answer, None if it has none; raises `Refused` if it refuses."""
+        try:
+            with interrupted_after(self._budget_s):
+                decision = question()
+        except PolicyRefusal as refusal:
+            self.counters.refused += 1
+            log.warning("decision.refused", event_kind=what, container=key, reason=str(refusal))
+            text = f"cri-resmgr, policy {self.policy.name}: {refusal}"
+            raise Refused(FAILED_PRECONDITION, text) from refusal
+        except Exception as error:
+            self.counters.failed += 1
+            log.error("policy.failed", policy=self.policy.name, event_kind=what, container=key, exc_info=error)
+            return None
+        self.counters.decided += 1
+        return decision

@@ -1,0 +1,178 @@
+"""Making the ledger true: at start, after an outage, and each time that the kubelet lists everything anyway.
+
+The runtime is right about what exists and what runs; the ledger is right about what was asked and decided.  A
+container that was there before us is adopted with exactly what it has, as its OCI spec says.
+
+Three races are known: what appeared while a list was under way is not missed for it; a container that a
+CreateContainer is making right now is left to that call; and one whose CreateContainer was cut off may still come
+into being, so its record is kept for a while.
+"""
+
+import asyncio
+import dataclasses
+from collections.abc import Callable, Coroutine, Iterable
+from time import monotonic
+from typing import Any
+
+import structlog
+
+from cri_resmgr.cri.runtime import Runtime
+from cri_resmgr.manager.book import Book
+from cri_resmgr.values.resources import Resources
+from cri_resmgr.values.workloads import Container, Pod, State
+from cri_resmgr.wire.client import CallError
+
+log = structlog.get_logger("resource-manager")
+
+AT_ONCE = 8  # status calls under way
+FIRST_RETRY_S, LAST_RETRY_S = 0.5, 30.0
+UNBORN_S = 30.0  # how long a container without an id may take to appear after its call was cut off
+
+
+class Reconciler:
+    """Compares the ledger with the runtime.  `run` lives as long as the daemon."""
+
+    def __init__(self, book: Book, runtime: Runtime, *, clock: Callable[[], float] = monotonic) -> None:
+        self._book, self._runtime, self._clock = book, runtime, clock
+        self._strangers: set[str] = set()  # listed last time, and not ours
+        self._unborn: dict[str, float] = {}  # keys without an id that the runtime did not list, and since when
+        self.healthy = False
+        self.rounds = 0
+
+    async def run(self) -> None:
+        """Reconcile whenever it is wanted; retry with growing pauses while the runtime does not answer."""
+        retry_s = FIRST_RETRY_S
+        while True:
+            await self._book.doubted.wait()
+            self._book.doubted.clear()
+            try:
+                await self.once()
+                retry_s = FIRST_RETRY_S
+            except CallError as error:
+                self.healthy = False
+                log.warning("reconcile.failed", error=str(error), retry_s=retry_s)
+                self._book.doubted.set()
+                await asyncio.sleep(retry_s)
+                retry_s = min(2 * retry_s, LAST_RETRY_S)
+            finally:
+                if not self._book.reconciled.done():
+                    self._book.reconciled.set_result(None)
+
+    async def once(self) -> None:
+        """One comparison; raises `CallError`."""
+        known = self._known()
+        pods, containers = await self._runtime.pods(), await self._runtime.containers()
+        await self._meet(pods)
+        await self._adopt([self._matched(container) for container in containers])
+        self._forget(known, {pod.id for pod in pods}, {c.key for c in containers})
+        self.healthy = True
+        self.rounds += 1
+        ledger = self._book.ledger
+        log.info("reconcile.done", pods=len(ledger.pods), containers=len(ledger.containers))
+
+    def known_ids(self) -> frozenset[str]:
+        """The ids of all containers that the ledger has: what a list that begins now has to name."""
+        return frozenset(c.id for c in self._book.ledger.containers.values() if c.id)
+
+    def known_pods(self) -> frozenset[str]:
+        """The ids of all pods that the ledger has."""
+        return frozenset(self._book.ledger.pods)
+
+    def listed(self, known: frozenset[str], states: dict[str, State]) -> None:
+        """The kubelet has listed all containers: believe it; `known` are our ids when the list was asked for."""
+        ledger = self._book.ledger
+        for container_id in known - states.keys():
+            container = ledger.by_id(container_id)
+            if container is not None:
+                self._lost(container)
+        strangers = set()
+        for container_id, state in states.items():
+            container = ledger.by_id(container_id)
+            if container is not None:
+                self._follow(container, state)
+            else:
+                strangers.add(container_id)
+        if strangers & self._strangers:  # twice: not one that is just being created
+            self._book.doubted.set()
+        self._strangers = strangers
+
+    def pods_listed(self, known: frozenset[str], listed: frozenset[str]) -> None:
+        """The kubelet has listed all pods; `known` are those that we knew when the list was asked for."""
+        for pod_id in known - listed:
+            self._book.gone(pod_id)
+
+    def _known(self) -> tuple[set[str], set[str]]:
+        ledger = self._book.ledger
+        return set(ledger.pods), set(ledger.containers) - self._book.creating
+
+    async def _meet(self, pods: Iterable[Pod]) -> None:
+        async def meet(pod: Pod) -> None:
+            self._book.met(await self._runtime.pod(pod.id))
+
+        await _each(meet, [pod for pod in pods if pod.id not in self._book.ledger.pods])
+
+    def _matched(self, listed: Container) -> Container:
+        """A container that we were creating when we died has its id now."""
+        mine = self._book.ledger.containers.get(listed.key)
+        if mine is not None and not mine.id and listed.key not in self._book.creating:
+            self._book.created(listed.key, listed.id)
+        return listed
+
+    async def _adopt(self, listed: list[Container]) -> None:
+        async def adopt(container: Container) -> None:
+            asked = await self._resources_of(container)
+            if self._book.ledger.by_id(container.id) is None:
+                reasons = ("it was there before us: left as it is",)
+                self._book.adopted(dataclasses.replace(container, asked=asked, adopted=True, reasons=reasons))
+
+        for container in listed:
+            mine = self._book.ledger.by_id(container.id)
+            if mine is not None:
+                self._follow(mine, container.state)
+        strangers = [c for c in listed if self._book.ledger.by_id(c.id) is None and c.key not in self._book.creating]
+        await _each(adopt, strangers)
+
+    async def _resources_of(self, container: Container) -> Resources:
+        if container.state is State.EXITED:
+            return Resources()
+        return await self._runtime.resources(container.id) or Resources()
+
+    def _follow(self, mine: Container, state: State) -> None:
+        if mine.state is not State.EXITED and state is not State.CREATED:
+            self._book.moved(mine, state)
+
+    def _forget(self, known: tuple[set[str], set[str]], pods: set[str], containers: set[str]) -> None:
+        for pod_id in known[0] - pods:
+            self._book.gone(pod_id)
+        missing = known[1] - containers - self._book.creating
+        now = self._clock()
+        self._unborn = {key: since for key, since in self._unborn.items() if key in missing}
+        for key in missing:
+            container = self._book.ledger.containers.get(key)
+            if container is None:
+                continue
+            if container.id or now - self._unborn.setdefault(key, now) >= UNBORN_S:
+                self._lost(container)
+        if self._unborn:
+            asyncio.get_running_loop().call_later(UNBORN_S, self._book.doubted.set)
+
+    def _lost(self, container: Container) -> None:
+        log.info("container.lost", container=container.key, id=container.id)
+        self._book.ended(container)
+        self._book.forgotten(container)
+
+
+async def _each(do: Callable[[Any], Coroutine[Any, Any, None]], things: Iterable[Any]) -> None:
+    """Do it to all of them, a few at a time; one that has gone in the meantime is left out."""
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def one(thing: Any) -> None:
+        async with places:
+            try:
+                await do(thing)
+            except CallError as error:
+                log.info("reconcile.skipped", id=thing.id, error=str(error))
+
+    async with asyncio.TaskGroup() as group:
+        for thing in things:
+            group.create_task(one(thing))

@@ -1,0 +1,134 @@
+"""The listening socket: always somebody listens, restarts keep it, and it is never taken from a living daemon.
+
+Under systemd the descriptor is handed to the service manager's store and found again at the next start, so that
+clients who connect in between wait in the backlog.  A socket does not know the path that it was renamed to, so the
+name in the store tells which file it is.  Without a kept socket one is bound aside and renamed over the path.
+"""
+
+import errno
+import fcntl
+import os
+import socket
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from cri_resmgr.errors import BadInput, Fatal
+
+log = structlog.get_logger("relay")
+
+BACKLOG = 1024
+SOCKET_MODE = 0o660
+DIRECTORY_MODE = 0o711
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A bound socket, the lock that says that it is ours, and the name by which systemd keeps it."""
+
+    path: Path
+    socket: socket.socket
+    lock: int
+    name: str
+    inherited: bool
+
+    def close(self, *, unlink: bool) -> None:
+        """Listen no more; with `unlink` the path goes as well, if it is still ours."""
+        if unlink and _name(self.path) == self.name:
+            self.path.unlink(missing_ok=True)
+        self.socket.close()
+        os.close(self.lock)
+
+
+def open_listener(path: Path, *, kept: Mapping[str, socket.socket]) -> Listener:
+    """Listen on `path`, with the socket that systemd kept for us if it is still the one at the path.
+
+    Raises `BadInput` when the path is something else, or a living process listens there; nothing is changed then.
+    """
+    _check(path)
+    lock = _lock(path)
+    try:
+        found = kept.get(_name(path) or "")
+        if found is None:
+            _refuse_living(path)
+        listening = found or _bound(path)
+    except BaseException:
+        os.close(lock)
+        raise
+    listening.setblocking(False)
+    log.info("listener.open", path=str(path), kept=found is not None)
+    return Listener(path, listening, lock, _name(path) or "", inherited=found is not None)
+
+
+def _name(path: Path) -> str | None:
+    """Which file is at the path, in letters that systemd allows in a descriptor's name."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return f"relay-{status.st_dev}-{status.st_ino}"
+
+
+def _check(path: Path) -> None:
+    try:
+        path.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise BadInput(
+            f"--relay-socket {path}: cannot use {path.parent}: {error.strerror}; name another place"
+        ) from error
+    if not stat.S_ISSOCK(mode):
+        kind = "a directory" if stat.S_ISDIR(mode) else "not a socket"
+        raise BadInput(f"--relay-socket {path}: is {kind}; name another path, or remove it yourself")
+
+
+def _lock(path: Path) -> int:
+    lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        owner = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
+        os.close(lock)
+        text = f"--relay-socket {path}: already served by process {owner}; stop it first, or name another path"
+        raise BadInput(text) from error
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    return lock
+
+
+def _refuse_living(path: Path) -> None:
+    """A socket without our lock may belong to another program."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except OSError as error:
+            if error.errno in {errno.ENOENT, errno.ECONNREFUSED}:
+                return
+            raise Fatal(f"--relay-socket {path}: {error.strerror or error}") from error
+    raise BadInput(f"--relay-socket {path}: another program listens there; stop it, or name another path")
+
+
+def _bound(path: Path) -> socket.socket:
+    """Bind a name aside and rename it over the path: there is no moment without a socket."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.unlink(missing_ok=True)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        before = os.umask(0o777 & ~SOCKET_MODE)
+        try:
+            listening.bind(str(aside))
+        finally:
+            os.umask(before)
+        listening.listen(BACKLOG)
+        aside.rename(path)
+    except OSError as error:
+        listening.close()
+        aside.unlink(missing_ok=True)
+        raise BadInput(f"--relay-socket {path}: {error.strerror or error}; name another path") from error
+    return listening
