@@ -1,0 +1,146 @@
+"""The ledger: which pods and containers there are, what was asked for them, what was decided and why.
+
+It lives in memory and belongs to the event loop: no locks, no I/O, every operation independent of how much it holds.
+The store behind it is told by `writer`, which takes the changes from here.
+
+A container is filed under its key (pod, name, attempt), which is known before the runtime has named it and never
+passes to another instance.  A restarted container is therefore another row, and removing the old instance cannot
+touch the running one, whose resources the predecessor released in that case (core spec §13.2-1).  A change to an
+instance that is gone changes nothing: calls overtake each other, and the last removal wins.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from cri_resmgr.state.tracking import Pending, Tracked
+from cri_resmgr.values.resources import Assignment, Resources
+from cri_resmgr.values.workloads import Container, Pod, State
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a write must tell the store; false when there is nothing."""
+
+    pods: Pending[Pod]
+    containers: Pending[Container]
+
+    def __len__(self) -> int:
+        return len(self.pods.rows) + len(self.containers.rows)
+
+
+class Ledger:
+    """Pods by sandbox id and containers by key; begins with what the store had.
+
+    The mappings `pods` and `containers` are live views for reading.
+    """
+
+    __slots__ = ("_containers", "_keys_by_id", "_keys_of_pod", "_pods", "containers", "pods")
+
+    def __init__(self, pods: Iterable[Pod] = (), containers: Iterable[Container] = ()) -> None:
+        self._pods = Tracked((pod.id, pod) for pod in pods)
+        self._containers = Tracked((container.key, container) for container in containers)
+        self.pods: Mapping[str, Pod] = MappingProxyType(self._pods.rows)
+        self.containers: Mapping[str, Container] = MappingProxyType(self._containers.rows)
+        self._keys_by_id: dict[str, str] = {}
+        self._keys_of_pod: dict[str, dict[str, None]] = {}  # a dict keeps the order of arrival
+        for key, container in self.containers.items():
+            self._index(key, container)
+
+    # -- reading
+
+    def by_id(self, container_id: str) -> Container | None:
+        """The instance that the runtime calls so."""
+        key = self._keys_by_id.get(container_id)
+        return None if key is None else self.containers[key]
+
+    def of_pod(self, pod_id: str) -> tuple[Container, ...]:
+        """A pod's containers in the order of their arrival, ended ones and those of unknown pods included."""
+        return tuple(self.containers[key] for key in self._keys_of_pod.get(pod_id, ()))
+
+    def running(self) -> tuple[Container, ...]:
+        """The containers that run now: a snapshot, so the caller may wait while walking."""
+        return tuple(c for c in self.containers.values() if c.state is State.RUNNING)
+
+    # -- changing
+
+    def put_pod(self, pod: Pod) -> Pod | None:
+        """Insert or replace a pod; returns what stood there."""
+        return self._pods.put(pod.id, pod)
+
+    def drop_pod(self, pod_id: str) -> tuple[Container, ...]:
+        """Remove a pod and its containers; returns the containers that went with it."""
+        self._pods.drop(pod_id)
+        gone = self.of_pod(pod_id)
+        for container in gone:
+            self.drop(container.key)
+        return gone
+
+    def put(self, container: Container) -> Container | None:
+        """Insert or replace a container; returns what stood under its key, for whoever must undo this."""
+        key = container.key
+        namesake = self._keys_by_id.get(container.id, key)
+        if namesake != key:  # the runtime names one instance so: the older record is a mistake
+            self.drop(namesake)
+        old = self._containers.put(key, container)
+        if old is not None:
+            self._keys_by_id.pop(old.id, None)
+        self._index(key, container)
+        return old
+
+    def drop(self, key: str) -> Container | None:
+        """Remove a container and every trace of it; returns it."""
+        old = self._containers.drop(key)
+        if old is None:
+            return None
+        self._keys_by_id.pop(old.id, None)
+        siblings = self._keys_of_pod[old.pod_id]
+        del siblings[key]
+        if not siblings:
+            del self._keys_of_pod[old.pod_id]
+        return old
+
+    def created(self, key: str, container_id: str) -> Container | None:
+        """The runtime has created the container and named it."""
+        old = self.containers.get(key)
+        return old and self._replaced(replace(old, id=container_id, state=State.CREATED))
+
+    def moved(self, key: str, state: State) -> Container | None:
+        """The container has gone on in its life."""
+        old = self.containers.get(key)
+        return old and self._replaced(replace(old, state=state))
+
+    def given(self, key: str, assignment: Assignment, reasons: tuple[str, ...]) -> Container | None:
+        """The policy has decided what the container gets, and why."""
+        old = self.containers.get(key)
+        return old and self._replaced(replace(old, given=assignment, reasons=reasons))
+
+    def asked(self, key: str, resources: Resources) -> Container | None:
+        """The kubelet has said what it wants for the container."""
+        old = self.containers.get(key)
+        return old and self._replaced(replace(old, asked=resources))
+
+    # -- telling the store
+
+    def take_changes(self) -> Changes:
+        """Everything that changed since the last time; the caller writes it or puts it back."""
+        return Changes(self._pods.take(), self._containers.take())
+
+    def put_back(self, changes: Changes) -> None:
+        """Keep for the next write what could not be written; changes made since then win."""
+        self._pods.put_back(changes.pods)
+        self._containers.put_back(changes.containers)
+
+    def take_back_all(self) -> None:
+        """Let the next write tell everything: the store is being replaced by an empty one."""
+        self._pods.take_back_all()
+        self._containers.take_back_all()
+
+    def _replaced(self, container: Container) -> Container:
+        self.put(container)
+        return container
+
+    def _index(self, key: str, container: Container) -> None:
+        if container.id:
+            self._keys_by_id[container.id] = key
+        self._keys_of_pod.setdefault(container.pod_id, {})[key] = None
