@@ -5,6 +5,7 @@ There is no kube-proxy and no address translation.  The API server listens on th
 work from the host, from host-network pods and from pod-network pods alike.  Other services have no data path.
 """
 
+import contextlib
 import json
 import ssl
 import subprocess
@@ -18,13 +19,14 @@ from typing import Any
 
 from equipment.credentials import ADMIN, CONTROLLER_MANAGER, SCHEDULER, Credentials
 from equipment.mounts import remove_tree
-from equipment.processes import Processes
+from equipment.processes import Processes, wait_for
 from equipment.tools import tool
 
 SERVICES = IPv4Network("10.197.0.0/24")
 ETCD_PORT = 12379
 REQUEST_DEADLINE_S = 30
 START_DEADLINE_S = 90
+READY_DEADLINE_S = 90
 
 
 @dataclass
@@ -123,6 +125,26 @@ class ControlPlane:
         if done.returncode:
             raise RuntimeError(f"kubectl {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")
         return done.stdout
+
+    def heartbeat(self, node: str) -> str:
+        """When the kubelet of `node` last said that it is Ready; empty if its last word was another."""
+        found = self.api.find(f"/api/v1/nodes/{node}") or {"status": {}}
+        for condition in found["status"].get("conditions", []):
+            if condition["type"] == "Ready" and condition["status"] == "True":
+                return str(condition["lastHeartbeatTime"])
+        return ""
+
+    def wait_ready(self, node: str, *, after: str = "") -> None:
+        """Wait until `node` says Ready in a heartbeat other than `after`."""
+        wait_for(lambda: self.heartbeat(node) not in ("", after), f"{node} to be Ready", READY_DEADLINE_S)
+
+    def forget_node(self, node: str) -> None:
+        """Remove `node`, which has gone, and its pods: nobody is left to confirm their end."""
+        pods = self.api("GET", f"/api/v1/pods?fieldSelector=spec.nodeName={node}")["items"]
+        paths = [f"/api/v1/namespaces/{p['metadata']['namespace']}/pods/{p['metadata']['name']}" for p in pods]
+        for path in (*(f"{path}?gracePeriodSeconds=0" for path in paths), f"/api/v1/nodes/{node}"):
+            with contextlib.suppress(ApiError):  # it was gone before
+                self.api("DELETE", path)
 
     def kubectl_command(self, *arguments: str) -> list[str]:
         """The command line, for what keeps running: attach, port-forward."""

@@ -16,7 +16,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from equipment import cgroups, machine
+from equipment import cgroups, machine, sysctls
 from equipment.mounts import remove_tree
 from equipment.processes import Processes, wait_for
 
@@ -75,11 +75,14 @@ class Sandbox:
         """Take over `directory` from an earlier run and lay a fresh disk over `rootfs`."""
         machine.ensure_apt("systemd-container")
         self.name = name
+        self.bridge = name[:15]
+        """A link of the host for its pod network, if anything in it makes one; it goes with the machine."""
         self.directory = directory
         self.processes = Processes(directory)
         self._root = directory / "root"
         self._binds = binds
         self._clear()
+        sysctls.remember(directory / "sysctls.json")
         for part in ("root", "upper", "work", *(f"data{path}" for path in DATA)):
             (directory / part).mkdir(parents=True)
         layers = f"lowerdir={rootfs},upperdir={directory}/upper,workdir={directory}/work"
@@ -187,6 +190,8 @@ class Sandbox:
                 os.kill(pid, signal.SIGKILL)
         wait_for(lambda: not cgroups.processes_below(self.name), f"the processes of {self.name} to end")
         cgroups.remove_root(self.name)
+        sysctls.restore(self.directory / "sysctls.json")
+        subprocess.run(["ip", "link", "delete", self.bridge], capture_output=True, check=False)
         for part in ("root", "upper", "work", "data"):
             remove_tree(self.directory / part)
 

@@ -21,7 +21,6 @@ RELAY_SOCKET = "/run/cri-resmgr/cri-resmgr.sock"
 RUNTIME_SOCKET = "/run/containerd/containerd.sock"
 KUBELET_PORT = 20260
 POD_NETWORK = "10.199.0.0/24"
-BRIDGE = "crirm-sandbox"
 
 PACKAGE = "/opt/under-test/package"
 LIBRARIES = "/opt/under-test/libraries"
@@ -86,7 +85,7 @@ def furnish_containerd(sandbox: Sandbox) -> None:
     """Configure Debian's containerd, with a pod network."""
     sandbox.write_file("/etc/containerd/config.toml", CONTAINERD_CONFIG)
     ipam = {"type": "host-local", "ranges": [[{"subnet": POD_NETWORK}]], "routes": [{"dst": "0.0.0.0/0"}]}
-    bridge = {"type": "bridge", "bridge": BRIDGE, "isGateway": True, "ipMasq": False, "ipam": ipam}
+    bridge = {"type": "bridge", "bridge": sandbox.bridge, "isGateway": True, "ipMasq": False, "ipam": ipam}
     network = {"cniVersion": "0.4.0", "name": "sandbox", "plugins": [bridge]}
     sandbox.write_file("/etc/cni/net.d/10-bridge.conflist", json.dumps(network))
 

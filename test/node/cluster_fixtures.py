@@ -4,14 +4,23 @@ What a fixture makes lives in the cache directory, not in pytest's temporary one
 what a killed run has left, and socket paths must be short.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from equipment import Unavailable, cache, worker
+from equipment import cache, worker
+from equipment.bare_node import BareNode
+from equipment.control_plane import ControlPlane
+from equipment.pods import Pods
 from equipment.rootfs import rootfs as make_rootfs
-from equipment.sandbox import Sandbox
+from equipment.runtimes import Runtime
+from equipment.sandbox import Bind, Sandbox
+from equipment.tools import tool
 
+Shown = Callable[[], AbstractContextManager[None]]
+
+BARE = "node-a"
 SANDBOX = "crirm-sandbox"
 
 
@@ -21,12 +30,40 @@ def run_directory(name: str) -> Path:
 
 
 @pytest.fixture(scope="session")
-def rootfs() -> Path:
-    """Debian with systemd, containerd and Python; read only."""
+def control_plane(shown: Shown) -> Iterator[ControlPlane]:
+    """etcd, API server, controller manager, scheduler; needs Go once."""
+    plane = ControlPlane(run_directory("control-plane"), nodes=(BARE, SANDBOX))
     try:
+        with shown():
+            plane.start()
+        yield plane
+    finally:
+        plane.stop()
+
+
+@pytest.fixture(scope="session")
+def bare_node(control_plane: ControlPlane, containerd16: Runtime) -> Iterator[BareNode]:
+    """A kubelet on Debian's containerd."""
+    node = BareNode(run_directory(BARE), name=BARE, control_plane=control_plane, runtime=containerd16)
+    try:
+        node.start()
+        yield node
+    finally:
+        node.stop()
+
+
+@pytest.fixture
+def pods(control_plane: ControlPlane) -> Iterator[Pods]:
+    """Makes pods that are gone after the test."""
+    with Pods(control_plane) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def rootfs(shown: Shown) -> Path:
+    """Debian with systemd, containerd and Python; read only."""
+    with shown():
         return make_rootfs()
-    except Unavailable as reason:
-        pytest.skip(str(reason))
 
 
 @pytest.fixture
@@ -41,3 +78,21 @@ def service_node(rootfs: Path) -> Iterator[Sandbox]:
         yield sandbox
     finally:
         sandbox.down()
+
+
+@pytest.fixture
+def sandbox_node(rootfs: Path, control_plane: ControlPlane) -> Iterator[Sandbox]:
+    """A booted sandbox that has joined the cluster as a Gardener worker would; our service is there but not started."""
+    binds = (*worker.daemon_binds(rootfs), Bind(tool("kubelet"), "/opt/bin/kubelet"))
+    sandbox = Sandbox(run_directory(SANDBOX), rootfs, name=SANDBOX, binds=binds)
+    try:
+        worker.furnish_containerd(sandbox)
+        worker.furnish_daemon(sandbox)
+        worker.furnish_kubelet(sandbox, control_plane)
+        sandbox.boot()
+        worker.import_images(sandbox)
+        control_plane.wait_ready(SANDBOX)
+        yield sandbox
+    finally:
+        sandbox.down()
+        control_plane.forget_node(SANDBOX)
