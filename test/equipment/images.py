@@ -26,11 +26,13 @@ _GOARCH = {"x86_64": "amd64", "aarch64": "arm64"}
 _DIRECTORIES = ("bin", "dev", "etc", "proc", "root", "run", "sys", "tmp", "usr", "usr/bin", "var", "var/run", "var/www")
 _USERS = """\
 root:x:0:0:root:/root:/bin/sh
+nobody:x:65534:65534:nobody:/:/bin/false
 www-data:x:33:33:www-data:/var/www:/bin/sh
 predefined:x:1000:1000::/root:/bin/sh
 """
 _GROUPS = """\
 root:x:0:
+nobody:x:65534:
 www-data:x:33:
 predefined:x:1000:
 supplemental:x:50000:predefined

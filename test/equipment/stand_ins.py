@@ -17,8 +17,8 @@ _PGREP = script(
 )
 _IPCS = script("cat /proc/sysvipc/shm")
 
-# No Cmd beside this entry point: it would be appended as arguments, and a pause container that ends ends its pod.
-_SLEEP = ("/bin/sleep", "2147483647")
+# It has a name of its own among the processes of a pod: critest looks for ones called `sleep`.
+_PAUSE = File("#!/bin/tail -f\n", mode=0o755)
 
 
 def _web_server(port: int) -> dict[str, File]:
@@ -43,7 +43,8 @@ def _user_image(name: str, user: str) -> Image:
 def stand_ins() -> tuple[Image, ...]:
     """Every image under every name."""
     return (
-        Image((PAUSE,), entrypoint=_SLEEP),
+        # No Cmd: it would be appended as arguments, and a pause container that ends ends its pod.
+        Image((PAUSE,), entrypoint=("/pause",), files={"/pause": _PAUSE}),
         Image((BUSYBOX,), command=("sh",), files={"/bin/pgrep": _PGREP, "/bin/ipcs": _IPCS}),
         _web_image((f"{_E2E}/nginx:1.14-2", f"{_E2E}/httpd:2.4.39-4"), port=80),
         _web_image((f"{_STAGING}/hostnet-nginx-amd64:latest", f"{_STAGING}/hostnet-nginx-arm64:latest"), port=12003),

@@ -11,8 +11,9 @@ from equipment.registry import Registry
 from equipment.relay import Relay
 from equipment.runtimes import Containerd2, Containerd16, Crio, Runtime
 from equipment.stand_ins import stand_ins
+from node.cluster_fixtures import *  # noqa: F403 - the fixtures of another file, as if they stood here
 
-type_shown = Callable[[], AbstractContextManager[None]]
+Shown = Callable[[], AbstractContextManager[None]]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -25,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def shown(pytestconfig: pytest.Config) -> type_shown:
+def shown(pytestconfig: pytest.Config) -> Shown:
     """A context in which progress of long work reaches the terminal."""
     return pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled
 
@@ -43,7 +44,7 @@ def registry(image_layout: Layout) -> Iterator[Registry]:
         yield running
 
 
-def running(make: Callable[[Registry], Runtime], registry: Registry, shown: type_shown) -> Iterator[Runtime]:
+def running(make: Callable[[Registry], Runtime], registry: Registry, shown: Shown) -> Iterator[Runtime]:
     """Start a runtime, which may have to be built, and end all of it."""
     with shown():
         runtime = make(registry)
@@ -55,19 +56,19 @@ def running(make: Callable[[Registry], Runtime], registry: Registry, shown: type
 
 
 @pytest.fixture(scope="session")
-def containerd16(registry: Registry, shown: type_shown) -> Iterator[Runtime]:
+def containerd16(registry: Registry, shown: Shown) -> Iterator[Runtime]:
     """Debian's containerd."""
     yield from running(Containerd16, registry, shown)
 
 
 @pytest.fixture(scope="session")
-def containerd2(registry: Registry, shown: type_shown) -> Iterator[Runtime]:
+def containerd2(registry: Registry, shown: Shown) -> Iterator[Runtime]:
     """containerd 2.x; needs Go once."""
     yield from running(Containerd2, registry, shown)
 
 
 @pytest.fixture(scope="session")
-def crio(registry: Registry, shown: type_shown) -> Iterator[Runtime]:
+def crio(registry: Registry, shown: Shown) -> Iterator[Runtime]:
     """CRI-O; needs Go once."""
     yield from running(Crio, registry, shown)
 
