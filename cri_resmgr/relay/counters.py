@@ -22,7 +22,8 @@ BOUNDS_S = (
     10.0,
     60.0,
 )
-MAX_METHODS = 256  # a client that invents names must not grow our memory
+MAX_METHODS = 256  # a client that invents names must not grow our memory,
+MAX_PATH_SIZE = 256  # nor with long ones
 OTHER = "other"
 
 
@@ -67,7 +68,7 @@ class Counters:
         """The counters of one method, by its full path `/package.Service/Method`."""
         found = self.methods.get(path)
         if found is None:
-            if len(self.methods) >= MAX_METHODS:
+            if len(self.methods) >= MAX_METHODS or len(path) > MAX_PATH_SIZE:
                 path = OTHER
             found = self.methods.setdefault(path, MethodCounters())
         return found

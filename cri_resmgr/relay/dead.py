@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from cri_resmgr.relay.flow import Side
-from cri_resmgr.wire.hpack import Field
+from cri_resmgr.relay.reply_headers import Rewritten
 
 if TYPE_CHECKING:
     from cri_resmgr.relay.link import Link
@@ -19,7 +19,7 @@ class Dead:
         """Late DATA of the client: dropped."""
         return True
 
-    def reply_headers(self, fields: list[Field], *, end: bool) -> bool:
+    def reply_headers(self, again: Rewritten, *, end: bool) -> bool:
         """Already decoded, which is all that they were good for."""
         if end:
             self.lost()

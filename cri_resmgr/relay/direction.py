@@ -27,11 +27,13 @@ class Block:
         self.flags = 0
         self.frames: list[bytes] = []
         self._fragments = bytearray()
+        self._size = 0
 
     def begin(self, stream: int, flags: int, fragment: bytes, whole: bytes) -> None:
         """The first fragment, and the frame that carried it."""
         self.stream, self.flags, self.frames = stream, flags, [whole]
         self._fragments = bytearray(fragment)
+        self._size = len(fragment)
 
     def add(self, fragment: bytes, whole: bytes) -> None:
         """One CONTINUATION."""
@@ -39,7 +41,8 @@ class Block:
             raise ProtocolError(frames.PROTOCOL_ERROR, "CONTINUATION of nothing")
         self._fragments += fragment
         self.frames.append(whole)
-        if len(self._fragments) > MAX_BLOCK_BYTES:
+        self._size += HEADER_SIZE + len(fragment)  # also empty ones cost us something
+        if self._size > MAX_BLOCK_BYTES:
             raise ProtocolError(frames.COMPRESSION_ERROR, "header block too large")
 
     def end(self) -> bytes:

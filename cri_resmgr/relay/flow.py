@@ -27,11 +27,10 @@ MAX_UNACKNOWLEDGED = 100  # SETTINGS that a peer may have under way
 class Waiting:
     """What one stream has to send and may not yet: DATA, and the frames that follow it."""
 
-    __slots__ = ("data", "end", "own", "sent", "trailers", "window")
+    __slots__ = ("data", "end", "own", "trailers", "window")
 
     def __init__(self, *, own: bool, window: int) -> None:
         self.data = bytearray()
-        self.sent = 0
         self.own = own  # made by us and ours to account for; else relayed, and its sender has paid
         self.window = window
         self.end = False
@@ -49,6 +48,7 @@ class Side:
         self.lead = 0
         self.max_frame = CHUNK  # what this peer may be sent
         self.waiting: dict[int, Waiting] = {}
+        self.own_bytes = self.relayed_bytes = 0  # of DATA in `waiting`
         self.resized: Callable[[int], None] = lambda _change: None  # for windows that others keep count of
         self._announced: deque[list[tuple[int, int]]] = deque()  # this peer's SETTINGS until acknowledged
 
@@ -79,8 +79,13 @@ class Side:
             entry = self.waiting[stream] = Waiting(own=False, window=UNBOUNDED)
         entry.data += data
         entry.end = entry.end or end
+        self.relayed_bytes += len(data)
+        if self.relayed_bytes > self.window + self.lead:
+            raise ProtocolError(frames.FLOW_CONTROL_ERROR, "DATA beyond the connection's window")
 
-    def send(self, stream: int, data: bytes, window: int, *, end: bool = False, trailers: bytes = b"") -> None:
+    def send(
+        self, stream: int, data: bytes | bytearray, window: int, *, end: bool = False, trailers: bytes = b""
+    ) -> None:
         """Send DATA of our own making, now or as the windows allow; `trailers` are ready frames."""
         size = len(data)
         if size <= CHUNK and size <= window and size <= self.window and not self.waiting:
@@ -91,6 +96,7 @@ class Side:
         entry = self.waiting[stream] = Waiting(own=True, window=window)
         entry.data += data
         entry.end, entry.trailers = end, trailers
+        self.own_bytes += size
         self.pump()
 
     def pump(self) -> None:
@@ -102,33 +108,42 @@ class Side:
                 moved = self._send_chunk(stream, entry) or moved
 
     def _send_chunk(self, stream: int, entry: Waiting) -> bool:
-        left = len(entry.data) - entry.sent
+        left = len(entry.data)
         size = min(left, CHUNK, self.window, entry.window)
         if size <= 0 and left:
             return False
         last = size == left
         if left or entry.end:
-            payload = bytes(memoryview(entry.data)[entry.sent : entry.sent + size])
-            self.out.append(frame(DATA, END_STREAM if last and entry.end else 0, stream, payload))
+            self.out.append(frame(DATA, END_STREAM if last and entry.end else 0, stream, entry.data[:size]))
             self._spend(entry, size)
+        del self.waiting[stream]
         if last:
             if entry.trailers:
                 self.out.append(entry.trailers)
-            del self.waiting[stream]
+        else:
+            self.waiting[stream] = entry  # behind the others, also for the window of another day
         return True
 
     def _spend(self, entry: Waiting, size: int) -> None:
-        entry.sent += size
+        del entry.data[:size]
         entry.window -= size
         self.window -= size
         if entry.own:
             self.lead += size
+            self.own_bytes -= size
+        else:
+            self.relayed_bytes -= size
 
     def drop(self, stream: int) -> None:
         """The stream is gone: forget what waits for it."""
         entry = self.waiting.pop(stream, None)
-        if entry and not entry.own:
-            self.swallow(len(entry.data) - entry.sent)
+        if entry is None:
+            return
+        if entry.own:
+            self.own_bytes -= len(entry.data)
+        else:
+            self.relayed_bytes -= len(entry.data)
+            self.swallow(len(entry.data))
 
     def announce(self, settings: list[tuple[int, int]]) -> None:
         """This peer has sent SETTINGS; the frame size counts at once, windows when the other peer acknowledges."""

@@ -13,15 +13,20 @@ import structlog
 from cri_resmgr.relay.dead import Dead
 from cri_resmgr.relay.flow import Side
 from cri_resmgr.relay.hooks import Failed, Gone, Hook, Refused
+from cri_resmgr.relay.reply_headers import Rewritten, made
 from cri_resmgr.relay.stepping import Answer, Stepper
 from cri_resmgr.wire import grpc
-from cri_resmgr.wire.frames import CANCEL, NO_ERROR, reset, window_update
-from cri_resmgr.wire.hpack import Field
+from cri_resmgr.wire.frames import CANCEL, NO_ERROR, header_frames, reset, window_update
+from cri_resmgr.wire.hpack import encode
 
 if TYPE_CHECKING:
     from cri_resmgr.relay.link import Link
 
 log = structlog.get_logger("relay")
+
+REPLY_HEAD = encode(grpc.REPLY_HEAD)
+OK_TRAILERS = made(grpc.OK_TRAILERS)
+NO_STATUS = made([])  # a reply that ends without one: UNKNOWN, as gRPC clients see it
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +71,8 @@ class Held:
         self._hook, self._limits = hook, limits
         self._windows = {link.client: link.client.initial, link.runtime: link.runtime.initial}
         self._request, self._reply = Body(), Body()
-        self._head: list[Field] | None = None
-        self._trailers: list[Field] | None = None
+        self._head: bytes | None = None
+        self._trailers: Rewritten | None = None
         self._message = b""  # the runtime's reply
         self._answer: Answer | None = None  # None until forwarded
         self._gone: bytes | None = None  # the runtime's RST_STREAM
@@ -99,9 +104,8 @@ class Held:
         await self._answer
         if self._gone is not None:
             raise Gone(self._gone)
-        code, text = grpc.status_in(self._trailers or ())
-        if code:
-            raise Failed(code, text)
+        if self._trailers is not None and not self._trailers.ok:
+            raise Failed(*grpc.status_in(self._trailers.fields))
         self._message = grpc.message_in(b"".join(self._reply.parts))
         return self._message
 
@@ -117,18 +121,18 @@ class Held:
             self.link.client.out.append(window_update(self.stream, grant))
         return True
 
-    def reply_headers(self, fields: list[Field], *, end: bool) -> bool:
+    def reply_headers(self, again: Rewritten, *, end: bool) -> bool:
         """Keep headers; trailers complete the answer."""
         if end:
-            self._answered(fields)
+            self._answered(again)
         elif self._head is None:
-            self._head = fields
+            self._head = again.block
         return True
 
     def reply_data(self, data: bytes, size: int, *, end: bool) -> bool:
         """Collect the reply."""
         if self._collected(self._reply, data, size) and end:
-            self._answered([])
+            self._answered(NO_STATUS)
         elif not self._done and (grant := self._reply.grant(self.link.client.initial)):
             self.link.runtime.out.append(window_update(self.stream, grant))
         return True
@@ -213,43 +217,42 @@ class Held:
         same = reply is self._message and self._trailers is not None
         body = b"".join(self._reply.parts) if same else grpc.prefixed(reply)
         trailers = self._trailers
-        if trailers is None or grpc.status_in(trailers)[0]:  # the hook answers by itself, or made good a failure
-            self._head, trailers = self._head or grpc.REPLY_HEAD, grpc.OK_TRAILERS
+        if trailers is None or not trailers.ok:  # the hook answers by itself, or made good a failure
+            self._head, trailers = self._head or REPLY_HEAD, OK_TRAILERS
         self._reply_with(body, trailers)
 
-    def _answered(self, trailers: list[Field]) -> None:
+    def _answered(self, trailers: Rewritten) -> None:
         """The runtime has sent its status."""
         self._trailers = trailers
         link = self.link
-        ok = not grpc.status_in(trailers)[0]
         if self._answer is not None:
             if self.stream in link.runtime.waiting:  # it did not take all of the request
                 link.runtime.drop(self.stream)
                 link.runtime.out.append(reset(self.stream, NO_ERROR))
-            link.ended(self.stream, ok=ok)
+            link.ended(self.stream, ok=trailers.ok)
             self._ours_since_s = link.clock()
             self._resume(self._answer)
             return
-        link.ended(self.stream, ok=ok)  # it did not wait for the request: a deadline, most likely
+        link.ended(self.stream, ok=trailers.ok)  # it did not wait for the request: a deadline, most likely
         link.runtime.out.append(reset(self.stream, NO_ERROR))
         self._reply_with(b"".join(self._reply.parts), trailers)
         self._cancel()
 
-    def _reply_with(self, body: bytes, trailers: list[Field]) -> None:
+    def _reply_with(self, body: bytes, trailers: Rewritten) -> None:
         link, stream = self.link, self.stream
         if self._trailers is None:
             self._abandon()
         else:
             self._finish()
         if self._head is None:
-            link.replies.send(stream, trailers, end=True)  # status only, as it came
+            link.replies.send(stream, trailers.block, end=True)  # status only, as it came
             return
         link.replies.send(stream, self._head, end=False)
         if body:
-            ending = link.replies.frames_of(stream, trailers)
+            ending = header_frames(stream, trailers.block, end_stream=True)
             link.client.send(stream, body, self._windows[link.client], trailers=ending)
         else:
-            link.replies.send(stream, trailers, end=True)
+            link.replies.send(stream, trailers.block, end=True)
 
     def _refuse(self, refused: Refused) -> None:
         if self._done:
@@ -260,7 +263,7 @@ class Held:
         else:
             self._finish()
         fields = grpc.refusal(refused.code, str(refused), refused.details)
-        self.link.replies.send(self.stream, fields, end=True)
+        self.link.replies.send(self.stream, encode(fields), end=True)
 
     def _abandon(self) -> None:
         """The runtime is not to go on with this stream, and nobody listens to what it says any more."""

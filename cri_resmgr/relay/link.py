@@ -53,7 +53,7 @@ class Link:
         self.live: dict[int, Passing] = {}
         self.dead: deque[int] = deque()
         self.holding = 0  # calls that hooks wait for or work on
-        self.held_bytes = 0  # of their messages
+        self.held_bytes = 0  # of their messages, until they are answered
         self.flush: Callable[[], None] = lambda: None
         self.requests = Requests(self, Decoder(huffman))
         self.replies = Replies(self, Decoder(huffman))
@@ -144,7 +144,13 @@ class Link:
     @property
     def busy(self) -> bool:
         """Whether somebody still waits for an answer."""
-        return self.holding > 0 or any(not passing.endless for passing in self.live.values())
+        unsent = bool(self.client.waiting)
+        return unsent or self.holding > 0 or any(not passing.endless for passing in self.live.values())
+
+    @property
+    def kept_bytes(self) -> int:
+        """Of the messages of held calls, and of answers that the client has not taken yet."""
+        return self.held_bytes + self.client.own_bytes
 
     def closed(self) -> None:
         """One of the connections is gone: nobody waits for anything any more."""

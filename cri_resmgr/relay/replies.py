@@ -19,7 +19,7 @@ from cri_resmgr.wire.frames import (
     RST_STREAM,
     ProtocolError,
 )
-from cri_resmgr.wire.hpack import Decoder, Field, HeaderError, encode
+from cri_resmgr.wire.hpack import Decoder, HeaderError
 
 if TYPE_CHECKING:
     from cri_resmgr.relay.link import Link
@@ -30,22 +30,15 @@ class Replies:
 
     def __init__(self, link: "Link", decoder: Decoder) -> None:
         self.link, self.headers = link, ReplyHeaders(decoder)
-        self.direction = Direction(link.client, link.watchers, data_ended=link.ended)
+        self.direction = Direction(link.client, link.watchers, data_ended=lambda stream: link.ended(stream, ok=False))
         handlers = self.direction.handlers
         handlers[DATA] = self._data
         handlers[HEADERS] = self._headers
         handlers[CONTINUATION] = self._continued
         handlers[RST_STREAM] = self._reset
 
-    def send(self, stream: int, fields: list[Field], *, end: bool) -> None:
-        """Header fields of our own for the client, behind any DATA of the same stream."""
-        self._send(stream, encode(fields), end=end)
-
-    def frames_of(self, stream: int, fields: list[Field]) -> bytes:
-        """Trailers of our own as frames, for the caller to send once the stream's headers are out."""
-        return frames.header_frames(stream, encode(fields), end_stream=True)
-
-    def _send(self, stream: int, block: bytes, *, end: bool) -> None:
+    def send(self, stream: int, block: bytes, *, end: bool) -> None:
+        """A header block for the client, behind any DATA of the same stream."""
         ready = frames.header_frames(stream, self.headers.sent(block), end_stream=end)
         waiting = self.link.client.waiting
         entry = waiting.get(stream) if waiting else None
@@ -63,7 +56,7 @@ class Replies:
             link.client.swallow(size)
             return True
         if end:
-            link.ended(stream)
+            link.ended(stream, ok=False)  # a reply of gRPC ends with a status
         return link.pass_data(link.client, stream, data[first:last], size, end=end)
 
     def _headers(self, data: bytes, at: int, stop: int, flags: int, stream: int) -> bool:
@@ -87,11 +80,11 @@ class Replies:
         except HeaderError as error:
             raise ProtocolError(frames.COMPRESSION_ERROR, str(error)) from error
         watcher = self.link.watchers.get(stream)
-        if watcher is not None and watcher.reply_headers(again.fields, end=end):
+        if watcher is not None and watcher.reply_headers(again, end=end):
             return
         if end:
             self.link.ended(stream, ok=again.ok)
-        self._send(stream, again.block, end=end)
+        self.send(stream, again.block, end=end)
 
     def _reset(self, data: bytes, at: int, stop: int, _flags: int, stream: int) -> bool:
         link = self.link

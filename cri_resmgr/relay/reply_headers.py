@@ -6,11 +6,21 @@ from cri_resmgr.wire.hpack import MAX_CACHED_BLOCKS, MAX_CACHED_SIZE, NO_TABLE, 
 
 
 class Rewritten(NamedTuple):
-    """A block's fields, the same for the client, and whether a status in it is OK."""
+    """A block's fields, the same for the client, and the gRPC status in it; None without one."""
 
     fields: list[Field]
     block: bytes
-    ok: bool
+    status: bytes | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ends a call well."""
+        return self.status == b"0"
+
+
+def made(fields: list[Field]) -> Rewritten:
+    """A block of our own."""
+    return Rewritten(fields, encode(fields), dict(fields).get(b"grpc-status"))
 
 
 class ReplyHeaders:
@@ -32,8 +42,7 @@ class ReplyHeaders:
             return known
         before = self.decoder.changes
         fields = self.decoder.decode(block)
-        status = next((value for name, value in fields if name == b"grpc-status"), b"0")
-        fresh = Rewritten(fields, encode(fields), status == b"0")
+        fresh = made(fields)
         if self.decoder.changes != before:
             self._known.clear()
         elif len(self._known) < MAX_CACHED_BLOCKS and len(block) < MAX_CACHED_SIZE:

@@ -92,8 +92,10 @@ class Requests:
         if stream <= self.last_stream:
             return  # trailers
         self.last_stream = stream
-        path = next((value for name, value in fields if name == b":path"), b"").decode("latin-1")
-        self.link.opened(stream, path, fields, more=not flags & END_STREAM)
+        for name, value in fields:
+            if name == b":path":
+                self.link.opened(stream, value.decode("latin-1"), fields, more=not flags & END_STREAM)
+                return
 
     def _reset(self, _data: bytes, _at: int, _stop: int, _flags: int, stream: int) -> bool:
         link = self.link

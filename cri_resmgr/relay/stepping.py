@@ -50,9 +50,11 @@ class Stepper:
         except (Exception, asyncio.CancelledError) as raised:  # noqa: BLE001 - its owner answers for it
             self._end(None, raised)
         else:
-            if awaited is not None:
+            if asyncio.isfuture(awaited):
                 self._awaited = awaited
                 awaited.add_done_callback(self._wake)
+            elif not isinstance(awaited, Answer):  # asyncio.sleep(0) is one: nobody would ever resume it
+                self._step(TypeError(f"a hook awaits Call.forward, futures and tasks, not {awaited!r}"))
 
     def _wake(self, _future: "asyncio.Future[Any]") -> None:
         self._awaited = None
@@ -78,4 +80,4 @@ class Answer:
 
     def __await__(self) -> Any:
         while not self._come:
-            yield None
+            yield self

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from cri_resmgr.relay.counters import MethodCounters
 from cri_resmgr.relay.flow import Side
-from cri_resmgr.wire.hpack import Field
+from cri_resmgr.relay.reply_headers import Rewritten
 
 
 class Passing:
@@ -25,7 +25,7 @@ class Watcher(Protocol):
     def request_data(self, data: bytes, size: int, *, end: bool) -> bool:
         """DATA of the client; `size` counts padding, `data` has none."""
 
-    def reply_headers(self, fields: list[Field], *, end: bool) -> bool:
+    def reply_headers(self, again: Rewritten, *, end: bool) -> bool:
         """Headers or, at the end, trailers of the runtime."""
 
     def reply_data(self, data: bytes, size: int, *, end: bool) -> bool:

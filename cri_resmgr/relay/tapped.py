@@ -11,9 +11,9 @@ import structlog
 
 from cri_resmgr.relay.flow import Side
 from cri_resmgr.relay.hooks import Tap
+from cri_resmgr.relay.reply_headers import Rewritten
 from cri_resmgr.wire import grpc
 from cri_resmgr.wire.grpc import PREFIX_SIZE
-from cri_resmgr.wire.hpack import Field
 
 if TYPE_CHECKING:
     from cri_resmgr.relay.link import Link
@@ -61,10 +61,10 @@ class Tapped:
         self._guarded(lambda: self._requests.add(data))
         return False
 
-    def reply_headers(self, fields: list[Field], *, end: bool) -> bool:
+    def reply_headers(self, again: Rewritten, *, end: bool) -> bool:
         """Trailers end the call."""
         if end:
-            self._over(*grpc.status_in(fields))
+            self._over(*grpc.status_in(again.fields))
         return False
 
     def reply_data(self, data: bytes, size: int, *, end: bool) -> bool:
