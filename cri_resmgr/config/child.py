@@ -18,6 +18,7 @@ LIMIT_ADDRESS_BYTES = 512 << 20
 LIMIT_CPU_S = 8
 LIMIT_ANSWER_BYTES = 4 << 20
 _CHECK = ("-P", "-B", "-m", "cri_resmgr.cli.main", "config", "check", "--output", "json", "--limited")
+_CHUNK_BYTES = 1 << 16
 _RIGHT, _WRONG = 0, 2
 _PRIVATE = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
 
@@ -59,18 +60,22 @@ def _environment(ours: Mapping[str, str]) -> dict[str, str]:
 
 
 async def _bounded(stream: asyncio.StreamReader | None) -> bytes:
-    """What the child writes, up to the limit; a child that writes on is ended by its closed pipe or the deadline."""
+    """What the child writes until it closes the pipe, without what goes beyond the limit."""
     assert stream is not None, "both outputs are pipes"  # noqa: S101
     kept = bytearray()
-    while len(kept) <= LIMIT_ANSWER_BYTES and (chunk := await stream.read(1 << 16)):
-        kept += chunk
+    while chunk := await stream.read(_CHUNK_BYTES):
+        kept += chunk[: LIMIT_ANSWER_BYTES - len(kept)]
     return bytes(kept)
 
 
 async def _end(child: asyncio.subprocess.Process) -> None:
+    """End the child if it lives, and read its pipes to their end: asyncio closes them only then."""
     if child.returncode is None:
         child.kill()
-        await child.wait()
+    for stream in (child.stdout, child.stderr):
+        while stream is not None and await stream.read(_CHUNK_BYTES):
+            pass
+    await child.wait()
 
 
 def _judged(path: str, status: int, answer: bytes, complaint: bytes) -> settings.Settings:
