@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from cri_resmgr.relay.bodies import Body
 from cri_resmgr.relay.dead import Dead
 from cri_resmgr.relay.flow import Side
 from cri_resmgr.relay.hooks import Failed, Gone, Hook, Refused
@@ -37,29 +38,6 @@ class Limits:
     link_bytes: int = 128 << 20  # all requests and replies of one link
 
 
-class Body:
-    """One message as it arrives: its pieces, and what its sender is owed of the stream's window."""
-
-    __slots__ = ("owed", "parts", "size")
-
-    def __init__(self) -> None:
-        self.parts: list[bytes] = []
-        self.size = self.owed = 0
-
-    def add(self, data: bytes, size: int) -> None:
-        """DATA of `size` with padding."""
-        self.parts.append(data)
-        self.size += len(data)
-        self.owed += size
-
-    def grant(self, initial: int) -> int:
-        """How much window to give back now: nothing before half an initial window has come."""
-        if not self.owed or self.owed * 2 < initial:
-            return 0
-        owed, self.owed = self.owed, 0
-        return owed
-
-
 class Held:
     """One intercepted call, from its header block to its status: a `Watcher` for the link, a `Call` for the hook."""
 
@@ -73,7 +51,7 @@ class Held:
         self._request, self._reply = Body(), Body()
         self._head: bytes | None = None
         self._trailers: Rewritten | None = None
-        self._message = b""  # the runtime's reply
+        self._message: bytes | None = None  # the runtime's reply
         self._answer: Answer | None = None  # None until forwarded
         self._gone: bytes | None = None  # the runtime's RST_STREAM
         self._stepper: Stepper | None = None  # None until the request is complete
@@ -95,8 +73,8 @@ class Held:
 
     async def forward(self, message: bytes) -> bytes:
         """Send `message` to the runtime as the request and return its reply; at most once."""
-        if self._answer is not None:
-            raise RuntimeError(f"{self.method}: a call is forwarded once")
+        if self._answer is not None or self._done:
+            raise RuntimeError(f"{self.method}: a call is forwarded once, and not after its end")
         self._answer = Answer()
         self._hand_over()
         body = grpc.prefixed(message)
@@ -106,7 +84,7 @@ class Held:
             raise Gone(self._gone)
         if self._trailers is not None and not self._trailers.ok:
             raise Failed(*grpc.status_in(self._trailers.fields))
-        self._message = grpc.message_in(b"".join(self._reply.parts))
+        self._message = grpc.message_in(self._reply.data)
         return self._message
 
     # What the link calls.
@@ -117,8 +95,8 @@ class Held:
             return True  # after the end: nothing that a peer may send
         if self._collected(self._request, data, size) and end:
             self._start()
-        elif not self._done and (grant := self._request.grant(self.link.runtime.initial)):
-            self.link.client.out.append(window_update(self.stream, grant))
+        else:
+            self._grant(self._request, self.link.runtime)
         return True
 
     def reply_headers(self, again: Rewritten, *, end: bool) -> bool:
@@ -133,8 +111,8 @@ class Held:
         """Collect the reply."""
         if self._collected(self._reply, data, size) and end:
             self._answered(NO_STATUS)
-        elif not self._done and (grant := self._reply.grant(self.link.client.initial)):
-            self.link.runtime.out.append(window_update(self.stream, grant))
+        else:
+            self._grant(self._reply, self.link.client)
         return True
 
     def granted(self, side: Side, size: int) -> bool:
@@ -143,8 +121,9 @@ class Held:
         return True
 
     def resized(self, side: Side, change: int) -> None:
-        """A peer's initial window has changed."""
+        """A peer's initial window has changed; a smaller one may leave the sender with none but what we owe it."""
         self._windows[side] += change
+        self._grant(self._request if side is self.link.runtime else self._reply, side)
 
     def reset_by_client(self) -> bool:
         """The client gives up: the hook is cancelled, and the runtime told unless it is through."""
@@ -172,10 +151,14 @@ class Held:
 
     # Inside.
 
+    def _grant(self, body: Body, receiver: Side) -> None:
+        if not self._done and (grant := body.grant(receiver.initial)):
+            receiver.other.out.append(window_update(self.stream, grant))
+
     def _collected(self, body: Body, data: bytes, size: int) -> bool:
         body.add(data, size)
         self.link.held_bytes += len(data)
-        if body.size <= self._limits.message_bytes and self.link.held_bytes <= self._limits.link_bytes:
+        if body.size <= self._limits.message_bytes and self.link.kept_bytes <= self._limits.link_bytes:
             return True
         what = "request" if body is self._request else "reply"
         limit = self._limits.message_bytes if body.size > self._limits.message_bytes else self._limits.link_bytes
@@ -190,9 +173,9 @@ class Held:
         self._stepper.start()
 
     async def _run(self) -> bytes:
-        self.request = grpc.message_in(b"".join(self._request.parts))
-        self._request.parts.clear()
-        return await self._hook(self)
+        self.request = grpc.message_in(self._request.data)
+        self._request.data.clear()
+        return bytes(await self._hook(self))  # no copy of bytes, an error of the hook for anything else
 
     def _ended(self, reply: bytes | None, error: BaseException | None) -> None:
         """The hook has returned or raised: exactly one answer for the client."""
@@ -202,7 +185,7 @@ class Held:
             self._finish(ok=False)
             self.link.client.out.append(error.frame)
         elif isinstance(error, Failed) and self._trailers is not None:
-            self._reply_with(b"".join(self._reply.parts), self._trailers)
+            self._reply_with(self._reply.data, self._trailers)
         elif isinstance(error, grpc.MessageError):
             self._refuse(Refused(error.code, str(error)))
         elif isinstance(error, Refused):
@@ -215,7 +198,7 @@ class Held:
 
     def _succeed(self, reply: bytes) -> None:
         same = reply is self._message and self._trailers is not None
-        body = b"".join(self._reply.parts) if same else grpc.prefixed(reply)
+        body = self._reply.data if same else grpc.prefixed(reply)
         trailers = self._trailers
         if trailers is None or not trailers.ok:  # the hook answers by itself, or made good a failure
             self._head, trailers = self._head or REPLY_HEAD, OK_TRAILERS
@@ -235,15 +218,14 @@ class Held:
             return
         link.ended(self.stream, ok=trailers.ok)  # it did not wait for the request: a deadline, most likely
         link.runtime.out.append(reset(self.stream, NO_ERROR))
-        self._reply_with(b"".join(self._reply.parts), trailers)
+        self._reply_with(self._reply.data, trailers)
+        if self._stepper is None:
+            link.bury(self.stream, Dead(link, self.stream))  # what is still to come of the request
         self._cancel()
 
-    def _reply_with(self, body: bytes, trailers: Rewritten) -> None:
+    def _reply_with(self, body: bytes | bytearray, trailers: Rewritten) -> None:
         link, stream = self.link, self.stream
-        if self._trailers is None:
-            self._abandon()
-        else:
-            self._finish()
+        self._leave()
         if self._head is None:
             link.replies.send(stream, trailers.block, end=True)  # status only, as it came
             return
@@ -258,16 +240,15 @@ class Held:
         if self._done:
             return
         self._counters.refused += 1
-        if self._trailers is None:
-            self._abandon()
-        else:
-            self._finish()
+        self._leave()
         fields = grpc.refusal(refused.code, str(refused), refused.details)
         self.link.replies.send(self.stream, encode(fields), end=True)
 
-    def _abandon(self) -> None:
-        """The runtime is not to go on with this stream, and nobody listens to what it says any more."""
+    def _leave(self) -> None:
+        """The client gets its answer now; a runtime that goes on is told not to, and nobody listens to it any more."""
         self._finish()
+        if self._trailers is not None or self._gone is not None:
+            return
         self.link.runtime.drop(self.stream)
         self.link.runtime.out.append(reset(self.stream, CANCEL))
         self.link.bury(self.stream, Dead(self.link, self.stream))

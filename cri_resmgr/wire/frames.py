@@ -30,7 +30,7 @@ class ProtocolError(Exception):
         self.code = code
 
 
-def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
+def frame(kind: int, flags: int, stream: int, payload: bytes | bytearray = b"") -> bytes:
     """One frame."""
     size = len(payload)
     return HEADER.pack(size >> 16, size & 0xFFFF, kind, flags, stream) + payload

@@ -12,6 +12,7 @@ from cri_resmgr.wire.hpack import Field
 OK, CANCELLED, UNKNOWN, INVALID_ARGUMENT, DEADLINE_EXCEEDED, NOT_FOUND = 0, 1, 2, 3, 4, 5
 RESOURCE_EXHAUSTED, FAILED_PRECONDITION, UNIMPLEMENTED, INTERNAL, UNAVAILABLE = 8, 9, 12, 13, 14
 
+MAX_TIMEOUT_SIZE = 9  # eight digits and a unit, says the protocol
 PREFIX_SIZE = 5  # one byte "compressed", four bytes of length
 REPLY_HEAD: list[Field] = [(b":status", b"200"), (b"content-type", b"application/grpc")]
 OK_TRAILERS: list[Field] = [(b"grpc-status", b"0"), (b"grpc-message", b"")]
@@ -57,7 +58,7 @@ def refusal(code: int, message: str, details: bytes = b"") -> list[Field]:
     fields = [
         *REPLY_HEAD,
         (b"grpc-status", str(code).encode()),
-        (b"grpc-message", quote(message, safe=_UNQUOTED).encode()),
+        (b"grpc-message", quote(message, safe=_UNQUOTED, errors="replace").encode()),
     ]
     if details:
         fields.append((b"grpc-status-details-bin", base64.b64encode(details).rstrip(b"=")))
@@ -69,5 +70,6 @@ def timeout_s(fields: Iterable[Field]) -> float | None:
     for name, value in fields:
         if name == b"grpc-timeout":
             unit = _UNITS_S.get(value[-1:])
-            return int(value[:-1]) * unit if unit and value[:-1].isdigit() else None
+            legal = unit and len(value) <= MAX_TIMEOUT_SIZE and value[:-1].isdigit()
+            return int(value[:-1]) * unit if unit and legal else None
     return None
