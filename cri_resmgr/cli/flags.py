@@ -158,7 +158,7 @@ class Flags:
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[Flags, tuple[str, ...]]:
     """The flags as they were written, and the words after them. Raises FlagError and HelpWanted."""
-    return goflags.parse(Flags, arguments, environment)
+    return goflags.parse(Flags, arguments, environment, program=PROGRAM)
 
 
 def checked(flags: Flags) -> Flags:

@@ -27,9 +27,13 @@ _METADATA = "flag"
 class FlagError(BadInput):
     """The command line itself is wrong; the usage should be shown, too."""
 
+    usage = ""
+
 
 class HelpWanted(Exception):  # noqa: N818 - not an error
     """`-h` or `-help` was given."""
+
+    usage = ""
 
 
 class Kind(Enum):
@@ -95,9 +99,21 @@ def flags_of(form: type) -> Mapping[str, Flag]:
     return {at: flag if flag.name else replace(flag, name=at.replace("_", "-")) for at, flag in found.items()}
 
 
-def parse(form: type[Form], arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[Form, tuple[str, ...]]:
-    """The filled form and the words after the flags. Raises FlagError and HelpWanted."""
-    flags = flags_of(form)
+def parse(
+    form: type[Form], arguments: Sequence[str], environment: Mapping[str, str], *, program: str
+) -> tuple[Form, tuple[str, ...]]:
+    """The filled form and the words after the flags. Raises FlagError and HelpWanted, both with the usage."""
+    try:
+        values, words = _read(flags_of(form), arguments, environment)
+    except (FlagError, HelpWanted) as stopped:
+        stopped.usage = usage(program, form)
+        raise
+    return form(**values), words
+
+
+def _read(
+    flags: Mapping[str, Flag], arguments: Sequence[str], environment: Mapping[str, str]
+) -> tuple[dict[str, Value], tuple[str, ...]]:
     fields_by_name = {name: at for at, flag in flags.items() for name in (flag.name, *flag.aliases)}
     values = {
         at: _value(flag, environment[flag.variable], f"environment variable {flag.variable}")
@@ -113,18 +129,14 @@ def parse(form: type[Form], arguments: Sequence[str], environment: Mapping[str, 
         if not name or name.startswith("-"):
             raise FlagError(f"bad flag syntax: {word}")
         if name not in fields_by_name:
-            if name in {"h", "help"}:
-                raise HelpWanted
-            raise FlagError(f"flag provided but not defined: -{name}")
+            raise HelpWanted if name in {"h", "help"} else FlagError(f"flag provided but not defined: -{name}")
         flag = flags[fields_by_name[name]]
-        if not equals and flag.kind is Kind.SWITCH:
-            given = "true"
-        elif not equals:
-            if not words:
-                raise FlagError(f"flag needs an argument: -{name}")
-            given = words.pop()
+        if not equals and flag.kind is not Kind.SWITCH and not words:
+            raise FlagError(f"flag needs an argument: -{name}")
+        if not equals:
+            given = "true" if flag.kind is Kind.SWITCH else words.pop()
         values[fields_by_name[name]] = _value(flag, given, f"flag -{name}")
-    return form(**values), tuple(reversed(words))
+    return values, tuple(reversed(words))
 
 
 def _value(flag: Flag, given: str, where: str) -> Value:
@@ -155,12 +167,17 @@ def describe(flag: Flag) -> str:
     """What a flag does, in one line."""
     parts = [flag.help]
     if flag.later:
-        parts.append(f"not in this version, {flag.later}: only its off values are taken")
+        off = " or ".join(map(_written, flag.off))
+        parts.append(f"not in this version, {flag.later}; until then it must be {off}")
     if flag.aliases:
         parts.append(f"also -{' and -'.join(flag.aliases)}")
     if flag.variable:
         parts.append(f"default from the environment: {flag.variable}")
     return "; ".join(parts)
+
+
+def _written(value: Value) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else repr(value)
 
 
 def shown_default(flag: Flag) -> str:
@@ -171,4 +188,4 @@ def shown_default(flag: Flag) -> str:
         return f' (default "{flag.default}")'
     if flag.kind is Kind.DURATION:
         return f" (default {flag.default:g}s)"
-    return f" (default {str(flag.default).lower()})"
+    return f" (default {_written(flag.default)})"

@@ -22,11 +22,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     try:
         return _run(arguments)
-    except goflags.HelpWanted:
-        sys.stderr.write(goflags.usage(flags_.PROGRAM, flags_.Flags))
+    except goflags.HelpWanted as wanted:
+        sys.stderr.write(wanted.usage)
         return 0
     except goflags.FlagError as error:
-        sys.stderr.write(f"{error}\n{goflags.usage(flags_.PROGRAM, flags_.Flags)}")
+        sys.stderr.write(f"{error}\n{error.usage or goflags.usage(flags_.PROGRAM, flags_.Flags)}")
         return 2
     except Error as error:
         for line in str(error).splitlines():

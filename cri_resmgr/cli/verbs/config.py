@@ -29,7 +29,7 @@ def run(arguments: Sequence[str]) -> int:
     """Do what the words after `config` say; the exit code. Raises BadInput."""
     match arguments:
         case ["check", *rest]:
-            flags, files = goflags.parse(CheckFlags, rest, {})
+            flags, files = goflags.parse(CheckFlags, rest, {}, program="cri-resmgr config check")
         case _:
             raise BadInput(f"config knows one thing to do, check; write {USAGE}")
     if len(files) != 1 or flags.output not in {"text", "json"}:

@@ -19,7 +19,7 @@ class Form:
 
 
 def parse(*arguments, **environment):
-    return goflags.parse(Form, arguments, environment)
+    return goflags.parse(Form, arguments, environment, program="prog")
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,9 @@ def test_a_wrong_flag_is_named_with_what_would_be_right(arguments, message):
 
 @pytest.mark.parametrize("word", ["-h", "--h", "-help", "--help"])
 def test_help_is_no_error(word):
-    with pytest.raises(HelpWanted):
+    with pytest.raises(HelpWanted) as caught:
         parse(word)
+    assert caught.value.usage == goflags.usage("prog", Form)
 
 
 def test_the_environment_gives_a_default_and_the_command_line_wins():
@@ -106,7 +107,7 @@ def test_usage_shows_names_kinds_and_defaults_as_go_does():
         "  -dry-run",
         "    \tdo nothing",
         "  -future string",
-        '    \ta wish; not in this version, it comes with the future: only its off values are taken (default "off")',
+        "    \ta wish; not in this version, it comes with the future; until then it must be 'off' (default \"off\")",
         "  -retries int",
         "    \thow often (default 3)",
         "  -socket string",
@@ -119,7 +120,7 @@ def test_usage_shows_names_kinds_and_defaults_as_go_does():
 @given(st.lists(st.text(alphabet="-=xsocketdryun01 ", max_size=12), max_size=6))
 def test_no_command_line_ends_in_anything_but_a_form_or_a_flag_error(arguments):
     try:
-        form, rest = goflags.parse(Form, arguments, {})
+        form, rest = goflags.parse(Form, arguments, {}, program="prog")
     except (FlagError, HelpWanted):
         return
     assert isinstance(form, Form)

@@ -101,7 +101,7 @@ async def test_a_cancelled_reader_leaves_no_child_behind(config, tmp_path):
     with pytest.raises(asyncio.CancelledError):
         await reading
     with pytest.raises(ProcessLookupError):
-        os.kill(int(os.readlink(pid_file)), 0)
+        os.kill(int(str(pid_file.readlink())), 0)
 
 
 @pytest.mark.parametrize(
