@@ -22,7 +22,7 @@ LIMIT_BYTES = 8 << 20
 BUSY_S = 1.0
 PAUSE_DEADLINE_S = 1.0
 
-LOG = structlog.get_logger(__name__)
+log = structlog.get_logger("store")
 
 
 class Checkpointer:
@@ -71,7 +71,7 @@ class Checkpointer:
             # A reader elsewhere may have kept the log from being restarted: then wait until it has grown again.
             self._next_bytes = log_bytes + self._limit_bytes
         except sqlite3.Error as error:
-            LOG.warning("store.checkpoint_failed", path=str(self._path), error=str(error))
+            log.warning("store.checkpoint_failed", path=str(self._path), error=str(error))
         finally:
             self._resumed.set()
             self._task = None

@@ -29,7 +29,7 @@ OTHERS_WRITE = 0o022
 COMPANIONS = ("-wal", "-shm")
 TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENFILE, errno.EMFILE, errno.ENOMEM}
 
-LOG = structlog.get_logger(__name__)
+log = structlog.get_logger("store")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def _check(path: Path, mode: int, *, right_type: bool, preferred: int) -> None:
             f"{path} has mode {bits:04o}, so others may write there: run 'chmod go-w {path}' if you trust it"
         )
     if bits & ~preferred:
-        LOG.warning("store.mode_is_wide", path=str(path), mode=f"{bits:04o}", preferred=f"{preferred:04o}")
+        log.warning("store.mode_is_wide", path=str(path), mode=f"{bits:04o}", preferred=f"{preferred:04o}")
 
 
 def _lock(path: Path) -> int:

@@ -23,7 +23,7 @@ from cri_resmgr.state.files import Place, occupy
 from cri_resmgr.state.ledger import Changes
 from cri_resmgr.values.workloads import Container, Pod
 
-LOG = structlog.get_logger(__name__)
+log = structlog.get_logger("store")
 
 
 def _utc_now() -> datetime:
@@ -113,7 +113,7 @@ class Store:
             aside = self._place.move_aside(self._now())
         finally:  # after it: SQLite leaves a file that has moved as it is, else it would fold the log in
             self._disconnect()
-        LOG.error("store.corrupt", path=str(self.path), moved_to=str(aside), error=str(why))
+        log.error("store.corrupt", path=str(self.path), moved_to=str(aside), error=str(why))
         self.rebuilt = True
         self._connect()
 

@@ -21,7 +21,7 @@ from cri_resmgr.state.store import Store
 INTERVAL_S = 0.010
 FIRST_RETRY_S, LAST_RETRY_S = 0.1, 5.0
 
-LOG = structlog.get_logger(__name__)
+log = structlog.get_logger("store")
 
 
 class Writer:
@@ -96,7 +96,7 @@ class Writer:
     def _succeeded(self) -> None:
         self._checkpointer.grown(self._store.wal_bytes)
         if self.last_error is not None:
-            LOG.info("store.recovered", path=str(self._store.path))
+            log.info("store.recovered", path=str(self._store.path))
             self.last_error = None
             self._retry_s = FIRST_RETRY_S
 
@@ -104,7 +104,7 @@ class Writer:
         if isinstance(error, CorruptError) and not self._checkpointer.running:  # which has the damaged file open
             error = self._start_anew(error)
         if self.last_error is None:
-            LOG.error("store.degraded", path=str(self._store.path), error=str(error))
+            log.error("store.degraded", path=str(self._store.path), error=str(error))
         self.last_error = error
         if self._timer is None:
             self._arm(self._retry_s)
