@@ -1,0 +1,64 @@
+"""Readings: numbers that somebody else keeps and that are asked for at each scrape."""
+
+import os
+import resource
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cri_resmgr.state.ledger import Ledger
+from cri_resmgr.state.store import Store
+from cri_resmgr.state.writer import Writer
+from cri_resmgr.values.workloads import State
+
+Reading = float | Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """One metric of one number, or of one number for each value of `label`.  A name in `_total` is a counter's."""
+
+    name: str
+    help: str  # with the unit
+    read: Callable[[], Reading]
+    label: str = ""
+
+
+def of_state(ledger: Ledger, store: Store, writer: Writer) -> tuple[Gauge, ...]:
+    """What runs, and how its store is."""
+
+    def containers() -> Mapping[str, float]:
+        found = Counter(container.state for container in ledger.containers.values())
+        return {state.value: found[state] for state in State}
+
+    return (
+        Gauge("cri_resmgr_ledger_pods", "Pods that the ledger knows.", lambda: len(ledger.pods)),
+        Gauge("cri_resmgr_ledger_containers", "Containers that the ledger knows, by state.", containers, "state"),
+        Gauge("cri_resmgr_store_bytes", "Bytes that the store takes on disk, log included.", lambda: store.size_bytes),
+        Gauge(
+            "cri_resmgr_store_healthy", "1 if the last write to the store succeeded, 0 if not.", lambda: writer.healthy
+        ),
+    )
+
+
+def of_process() -> tuple[Gauge, ...]:
+    """What this process takes, under the names that dashboards know."""
+    return (
+        Gauge("process_resident_memory_bytes", "Resident memory in bytes.", _resident_bytes),
+        Gauge("process_cpu_seconds_total", "User and system CPU time in seconds.", _cpu_s),
+        Gauge("process_open_fds", "Open file descriptors.", _open_fds),
+    )
+
+
+def _resident_bytes() -> float:
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
+
+
+def _cpu_s() -> float:
+    times = os.times()
+    return times.user + times.system
+
+
+def _open_fds() -> float:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir()) - 1  # the one that reads is not counted
