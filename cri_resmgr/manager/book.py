@@ -4,7 +4,8 @@ import asyncio
 
 from cri_resmgr.state.ledger import Ledger
 from cri_resmgr.state.writer import Writer
-from cri_resmgr.values.resources import Assignment, Resources
+from cri_resmgr.values.decisions import Decision
+from cri_resmgr.values.resources import Resources
 from cri_resmgr.values.workloads import Container, Pod, State
 
 
@@ -73,11 +74,11 @@ class Book:
         """A container has ended, whoever noticed: from here on it holds nothing."""
         self.moved(container, State.EXITED)
 
-    def resized(self, container: Container, asked: Resources, given: Assignment, reasons: tuple[str, ...]) -> None:
-        """The runtime has accepted a resize."""
+    async def resized(self, container: Container, asked: Resources, decision: Decision) -> None:
+        """The runtime has accepted a resize: the kubelet's word, which nobody could tell us again, is written at once."""
         self.ledger.asked(container.key, asked)
-        self.ledger.given(container.key, given, reasons)
-        self._writer.soon()
+        self.ledger.given(container.key, decision.assignment, decision.reasons)
+        await self._writer.now()
 
     def forgotten(self, container: Container) -> None:
         """A container is removed, or was never made."""

@@ -117,7 +117,7 @@ class Containers:
         wish = dataclasses.replace(container, asked=container.asked.merged(change))
         decision = self._decided("update", wish)
         reply = await call.forward(patches.patched_update(call.request, change, decision.assignment))
-        self._book.resized(wish, wish.asked, decision.assignment, decision.reasons)
+        await self._book.resized(wish, wish.asked, decision)
         return reply
 
     def _decided(self, event: str, container: Container) -> Decision:
