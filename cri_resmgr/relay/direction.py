@@ -15,6 +15,7 @@ Handler = Callable[[bytes, int, int, int, int], bool]
 """(data, start, stop, flags, stream) of a frame -> True if it was dealt with, False to relay it as it is."""
 
 MAX_BLOCK_BYTES = 1 << 18
+MAX_STREAM = 0x7FFFFFFF
 _KNOWN = 10
 _read = frames.HEADER.unpack_from
 
@@ -86,6 +87,7 @@ class Direction:
         self._need = HEADER_SIZE
         while end - at >= HEADER_SIZE:
             high, low, kind, flags, stream = _read(data, at)
+            stream &= MAX_STREAM  # the reserved bit means nothing, and must not carry DATA past its watcher
             size = high << 16 | low
             stop = at + HEADER_SIZE + size
             if stop > end:
