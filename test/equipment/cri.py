@@ -54,9 +54,8 @@ def run_pod(cri: CriClient, name: str, *, image: str, command: tuple[str, ...]) 
     """Start a pod of one container; the ids of both."""
     pod = pod_config(name)
     pod_id = cri("RunPodSandbox", config=pod).pod_sandbox_id
-    container = api_pb2.ContainerConfig(
-        metadata=api_pb2.ContainerMetadata(name="c"), image=api_pb2.ImageSpec(image=image), command=command
-    )
+    spec = api_pb2.ImageSpec(image=image, user_specified_image=image)  # CRI-O refuses a container without the second
+    container = api_pb2.ContainerConfig(metadata=api_pb2.ContainerMetadata(name="c"), image=spec, command=command)
     reply = cri("CreateContainer", pod_sandbox_id=pod_id, config=container, sandbox_config=pod)
     cri("StartContainer", container_id=reply.container_id)
     return pod_id, reply.container_id

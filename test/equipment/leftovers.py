@@ -25,8 +25,11 @@ _SHARED_CGROUP = re.compile(r"crio(-conmon)?(-[0-9a-f]{64})?|k8s\.io|test-pods")
 _END_DEADLINE_S = 30
 
 
-def remove(root: Path) -> None:
-    """Kill the monitors and containers of the runtime in `root`, and remove their mounts and cgroups."""
+def remove(root: Path, *, alone: bool) -> None:
+    """Kill the monitors and containers of the runtime in `root`, and remove their mounts and cgroups.
+
+    `alone`: no other test runtime lives, so cgroups that they share go as well.
+    """
     containers = {path.name for pattern in _CONTAINER_DIRECTORIES for path in root.glob(pattern)}
     sockets = {match for path in _shim_notes(root) for match in _SHIM_SOCKET.findall(path.read_text())}
     # The monitors first: one that lives would note the end of its container in the files that are going.
@@ -35,7 +38,7 @@ def remove(root: Path) -> None:
     for shim_socket in sockets:
         Path(shim_socket).unlink(missing_ok=True)
     unmount_below(root)
-    _remove_cgroups(containers)
+    _remove_cgroups(containers, shared=alone)
 
 
 def _shim_notes(root: Path) -> Iterator[Path]:
@@ -78,10 +81,10 @@ def _is_container(pid: int, root: Path) -> bool:
     return False
 
 
-def _remove_cgroups(containers: set[str]) -> None:
-    """Remove the cgroups of `containers`, and shared ones of theirs that are empty by now."""
+def _remove_cgroups(containers: set[str], *, shared: bool) -> None:
     for tree in cgroups.trees():
         for directory in (Path(name) for name, _, _ in os.walk(tree, topdown=False)):
-            if any(id_ in directory.name for id_ in containers) or _SHARED_CGROUP.fullmatch(directory.name):
+            own = any(container in directory.name for container in containers)
+            if own or (shared and _SHARED_CGROUP.fullmatch(directory.name)):
                 with contextlib.suppress(OSError):  # a process is in it, so it is somebody else's
                     directory.rmdir()

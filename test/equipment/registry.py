@@ -4,6 +4,7 @@ It serves what `images.build` made under its full names: a mirror of `registry.k
 because clients ask a mirror for the name without the host.  Plain HTTP on 127.0.0.1, on a port that was free.
 """
 
+import contextlib
 import re
 import threading
 from http import HTTPStatus
@@ -51,6 +52,10 @@ def _handler(layout: Layout) -> type[BaseHTTPRequestHandler]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"  # a pull asks for many blobs over one connection
+
+        def handle(self) -> None:
+            with contextlib.suppress(ConnectionError):  # CRI-O hangs up in the middle when it has what it wants
+                super().handle()
 
         def do_GET(self) -> None:
             self._answer(with_body=True)

@@ -178,7 +178,8 @@ def remove_root(root: Path) -> None:
     """Remove what a runtime in `root` has left: processes, mounts, cgroups, its bridge, files."""
     if not root.exists():
         return
-    leftovers.remove(root)
+    others = [path for path in root.parent.glob(f"{_ROOT_PREFIX}*") if path != root]
+    leftovers.remove(root, alone=not others)
     with contextlib.suppress(FileNotFoundError):
         subprocess.run(["ip", "link", "delete", (root / "bridge").read_text()], check=False, capture_output=True)
     remove_tree(root)

@@ -66,20 +66,20 @@ _CRI_TOOLS = "github.com/kubernetes-sigs/cri-tools/cmd"
 GROUPS = (
     Group(
         "kubernetes",
-        "5 min",
+        "8 min",
         (Program("kube-apiserver", ".", links=("kube-controller-manager", "kube-scheduler", "kubectl", "kubelet")),),
         stamps=("k8s.io/component-base/version.gitVersion=v1.34.4",),
     ),
     Group(
         "containerd",
-        "90 s",
+        "2 min",
         tuple(Program(name, f"{_CONTAINERD}/cmd/{name}") for name in ("containerd", "containerd-shim-runc-v2", "ctr")),
         tags="no_btrfs no_zfs no_devmapper no_aufs",
         stamps=(f"{_CONTAINERD}/version.Version=v2.4.2",),
     ),
     Group(
         "crio",
-        "3 min",
+        "5 min",
         (
             Program("crio", "github.com/cri-o/cri-o/cmd/crio"),
             Program("pinns", "github.com/cri-o/cri-o//pinns/src", how="cc"),  # pins name spaces
@@ -91,7 +91,7 @@ GROUPS = (
     ),
     Group(
         "critools",
-        "3 min",
+        "4 min",
         (
             Program("crictl", f"{_CRI_TOOLS}/crictl"),
             Program("critest", f"{_CRI_TOOLS}/critest", how="go test"),  # it is a test file, not a program
