@@ -2,8 +2,9 @@
 SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
+EQUIPMENT := PYTHONPATH=test $(PY) -m equipment.tools
 
-.PHONY: help venv check unit test test-all demo bench requirements proto clean
+.PHONY: help venv check unit test test-all demo bench fuzz docs proto requirements clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,11 +14,38 @@ venv: $(VENV)/ready ## .venv/ with every command installed
 $(VENV)/ready: requirements/test.txt requirements/build.txt pyproject.toml hacks/make-venv
 	hacks/make-venv $(VENV)
 
+demo: venv ## the main job with real parts, as root: a runtime, the relay, a pod, a crash, recovery
+	PYTHONPATH=test $(PY) hacks/demo.py
+
 check: venv ## format, lint, types, import direction
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-requirements: ## resolve the hashed requirement files anew
+unit: venv ## tests that need no root and no Go
+	$(PY) -m pytest -n 2 -m "not needs_root and not needs_go and not slow" test/unit test/property test/relay
+
+test: venv ## everything that fits an hour on two cores, from nothing
+	hacks/run-tests
+
+test-all: venv ## the rest as well: all runtimes, all of critest, long runs
+	hacks/run-tests --all
+
+bench: venv ## ratios against a direct connection, from the same run
+	PYTHONPATH=test $(PY) test/bench/run.py
+
+fuzz: venv ## mutated and random bytes for ten minutes
+	$(PY) hacks/fuzz --minutes 10
+
+docs: venv ## write the generated pages anew
+	$(PY) hacks/make-flag-docs > docs/flags.md
+
+proto: venv ## write cri/api_pb2.py anew
+	hacks/make-proto
+
+requirements: ## resolve the hashed requirement files anew (needs uv)
 	hacks/make-requirements
+
+clean: ## what was built in the checkout; the cache of test equipment stays
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

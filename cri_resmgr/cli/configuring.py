@@ -4,7 +4,7 @@ The text is read by a child process (law 11); here are plain values.  A forced f
 either all of it is applied or nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -15,7 +15,7 @@ from cri_resmgr.errors import BadInput, Degraded, Fatal
 
 log = structlog.get_logger("config")
 
-Apply = Callable[[Settings], None]
+Apply = Callable[[Settings], Awaitable[None]]
 
 
 async def read(flags: Flags) -> Settings:
@@ -42,12 +42,12 @@ async def reread(flags: Flags, current: Settings, apply: Apply) -> Settings:
         raise BadInput(
             f"{flags.force_config}: policy: changing it takes a restart in this version; everything is as before"
         )
-    apply(settings)
+    await apply(settings)
     _tell(settings, "config.applied")
     return settings
 
 
 def _tell(settings: Settings, event: str) -> None:
-    log.info(event, source=settings.source, digest=settings.digest[:12], policy=settings.policy.active)
+    log.info(event, file=settings.source, digest=settings.digest[:12], policy=settings.policy.active)
     for note in settings.notes:
         log.warning("config.note", note=note)

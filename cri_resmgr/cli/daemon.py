@@ -18,6 +18,7 @@ from cri_resmgr.cli.flags import Flags
 from cri_resmgr.cli.meeting import meet
 from cri_resmgr.cli.node import Node
 from cri_resmgr.cli.systemd import kept_sockets, service_manager
+from cri_resmgr.cli.watching import Watching, unhealthy
 from cri_resmgr.config.settings import Settings
 from cri_resmgr.cri.runtime import Runtime
 from cri_resmgr.errors import BadInput, Degraded
@@ -46,7 +47,7 @@ class Daemon:
         self._log = logging.get("cri-resmgr")
         self._stop, self._reload = asyncio.Event(), asyncio.Event()
         self._settings = Settings()
-        self.config_error = ""
+        self._config_error = ""
 
     async def run(self) -> int:
         """Live; the exit code."""
@@ -111,11 +112,14 @@ class Daemon:
 
     async def _serve(self, node: Node, listener: Listener) -> None:
         """Relay until we are told to stop, then finish what has begun."""
-        async with asyncio.TaskGroup() as tasks:
+        async with AsyncExitStack() as undo, asyncio.TaskGroup() as tasks:
+            watching = Watching(self._flags, node, reasons=lambda: self._unhealthy(node))
+            undo.push_async_callback(watching.close)
+            await watching.apply(self._settings)
             await node.relay.start(listener.socket)
             background = [
                 tasks.create_task(node.reconciler.run()),
-                tasks.create_task(self._follow_reloads(node)),
+                tasks.create_task(self._follow_reloads(node, watching)),
                 tasks.create_task(self._report_alive()),
             ]
             _calm_garbage_collector()
@@ -128,8 +132,12 @@ class Daemon:
             for task in background:
                 task.cancel()
 
-    async def _follow_reloads(self, node: Node) -> None:
-        def apply(settings: Settings) -> None:
+    def _unhealthy(self, node: Node) -> list[str]:
+        return unhealthy(node) + ([f"configuration: {self._config_error}"] if self._config_error else [])
+
+    async def _follow_reloads(self, node: Node, watching: Watching) -> None:
+        async def apply(settings: Settings) -> None:
+            await watching.apply(settings)  # the only part that can still fail comes first
             logging.configure(settings.logger.over(self._flags.logging))
             node.dumper.configure(settings.dump)
 
@@ -139,10 +147,10 @@ class Daemon:
             self._systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
             try:
                 self._settings = await configuring.reread(self._flags, self._settings, apply)
-                self.config_error = ""
+                self._config_error = ""
             except (BadInput, Degraded) as error:
-                self.config_error = str(error)
-                self._log.error("config.rejected", error=self.config_error)
+                self._config_error = str(error)
+                self._log.error("config.rejected", error=self._config_error)
             self._systemd.notify("READY=1")
 
     async def _report_alive(self) -> None:

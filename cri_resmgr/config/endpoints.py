@@ -22,6 +22,11 @@ class Endpoint:
     host: str = ""
     port: int = 0
 
+    def __str__(self) -> str:
+        if self.path:
+            return f"unix://{self.path}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
 
 def parse(text: str) -> Endpoint | None:
     """Where to listen, None for "" (nowhere); a bare `:PORT` means this machine only. Raises BadInput."""

@@ -75,7 +75,7 @@ class Book:
         self.moved(container, State.EXITED)
 
     async def resized(self, container: Container, asked: Resources, decision: Decision) -> None:
-        """The runtime has accepted a resize: the kubelet's word, which nobody could tell us again, is written at once."""
+        """The runtime has accepted a resize: written at once, since nobody else remembers the kubelet's word."""
         self.ledger.asked(container.key, asked)
         self.ledger.given(container.key, decision.assignment, decision.reasons)
         await self._writer.now()

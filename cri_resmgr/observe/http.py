@@ -14,7 +14,8 @@ from http import HTTPStatus
 
 import structlog
 
-from cri_resmgr.observe.endpoint import Endpoint, Listener, listen
+from cri_resmgr.config.endpoints import Endpoint
+from cri_resmgr.observe.endpoint import Listener, listen
 
 Answer = tuple[int, str, bytes]
 Route = Callable[[], Answer]

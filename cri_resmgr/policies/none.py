@@ -15,15 +15,15 @@ class NonePolicy:
 
     name = "none"
 
-    def create(self, container: Container, pod: Pod, running: Sequence[Container]) -> Decision:  # noqa: ARG002
+    def create(self, container: Container, pod: Pod, running: Sequence[Container]) -> Decision:
         """What was asked."""
         return _AS_ASKED
 
-    def update(self, container: Container, pod: Pod, running: Sequence[Container]) -> Decision:  # noqa: ARG002
+    def update(self, container: Container, pod: Pod, running: Sequence[Container]) -> Decision:
         """What is asked now."""
         return _AS_ASKED
 
-    def release(self, container: Container, pod: Pod, running: Sequence[Container]) -> Decision:  # noqa: ARG002
+    def release(self, container: Container, pod: Pod, running: Sequence[Container]) -> Decision:
         """Nothing was held."""
         return _NOTHING_HELD
 

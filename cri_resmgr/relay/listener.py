@@ -5,18 +5,17 @@ clients who connect in between wait in the backlog.  A socket does not know the 
 name in the store tells which file it is.  Without a kept socket one is bound aside and renamed over the path.
 """
 
-import errno
 import fcntl
 import os
 import socket
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
-from cri_resmgr.errors import BadInput, Fatal
+from cri_resmgr.errors import BadInput
+from cri_resmgr.wire import sockets
 
 log = structlog.get_logger("relay")
 
@@ -48,12 +47,10 @@ def open_listener(path: Path, *, kept: Mapping[str, socket.socket]) -> Listener:
 
     Raises `BadInput` when the path is something else, or a living process listens there; nothing is changed then.
     """
-    _check(path)
+    _make_directory(path)
     lock = _lock(path)
     try:
         found = kept.get(_name(path) or "")
-        if found is None:
-            _refuse_living(path)
         listening = found or _bound(path)
     except BaseException:
         os.close(lock)
@@ -72,19 +69,23 @@ def _name(path: Path) -> str | None:
     return f"relay-{status.st_dev}-{status.st_ino}"
 
 
-def _check(path: Path) -> None:
+def _make_directory(path: Path) -> None:
     try:
         path.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
-        return
     except OSError as error:
         raise BadInput(
             f"--relay-socket {path}: cannot use {path.parent}: {error.strerror}; name another place"
         ) from error
-    if not stat.S_ISSOCK(mode):
-        kind = "a directory" if stat.S_ISDIR(mode) else "not a socket"
-        raise BadInput(f"--relay-socket {path}: is {kind}; name another path, or remove it yourself")
+
+
+def _bound(path: Path) -> socket.socket:
+    try:
+        sockets.refuse_taken(path)
+        return sockets.bind(path, mode=SOCKET_MODE, backlog=BACKLOG)
+    except sockets.Taken as taken:
+        raise BadInput(f"--relay-socket {path}: {taken}; stop or remove it yourself, or name another path") from taken
+    except OSError as error:
+        raise BadInput(f"--relay-socket {path}: {error.strerror or error}; name another path") from error
 
 
 def _lock(path: Path) -> int:
@@ -99,36 +100,3 @@ def _lock(path: Path) -> int:
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
     return lock
-
-
-def _refuse_living(path: Path) -> None:
-    """A socket without our lock may belong to another program."""
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(1.0)
-        try:
-            probe.connect(str(path))
-        except OSError as error:
-            if error.errno in {errno.ENOENT, errno.ECONNREFUSED}:
-                return
-            raise Fatal(f"--relay-socket {path}: {error.strerror or error}") from error
-    raise BadInput(f"--relay-socket {path}: another program listens there; stop it, or name another path")
-
-
-def _bound(path: Path) -> socket.socket:
-    """Bind a name aside and rename it over the path: there is no moment without a socket."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.unlink(missing_ok=True)
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        before = os.umask(0o777 & ~SOCKET_MODE)
-        try:
-            listening.bind(str(aside))
-        finally:
-            os.umask(before)
-        listening.listen(BACKLOG)
-        aside.rename(path)
-    except OSError as error:
-        listening.close()
-        aside.unlink(missing_ok=True)
-        raise BadInput(f"--relay-socket {path}: {error.strerror or error}; name another path") from error
-    return listening

@@ -12,8 +12,13 @@ def levels(text, *methods):
     return [level_of(rules, method) for method in methods]
 
 
-def test_the_default_shows_the_calls_that_change_something_and_no_images():
-    assert levels(dumprules.DEFAULT, "CreateContainer", "RunPodSandbox", "Version", "RemoveImage", "PullImage") == [
+def test_nothing_is_dumped_unless_somebody_asks():
+    assert set(levels(dumprules.DEFAULT, "CreateContainer", "Version", "PullImage")) == {Level.OFF}
+
+
+def test_the_predecessors_default_shows_the_calls_that_change_something_and_no_images():
+    default = "off:.*,short:((Create)|(Start)|(Run)|(Update)|(Stop)|(Remove)).*,off:.*Image.*"
+    assert levels(default, "CreateContainer", "RunPodSandbox", "Version", "RemoveImage", "PullImage") == [
         Level.SHORT,
         Level.SHORT,
         Level.OFF,

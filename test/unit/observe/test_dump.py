@@ -293,11 +293,16 @@ def test_before_it_is_configured_and_when_disabled_nothing_is_dumped_and_no_thre
     dumper.close()
 
 
-def test_the_default_shows_in_short_the_calls_that_change_something():
+def test_by_default_nothing_is_dumped():
     dumper = Dumper(Log())
     dumper.configure(DumpSettings())
     assert dumper.tap_for(STATUS) is None
-    lines = dumped(DumpSettings(), call_through(create_call()))
+    assert dumped(DumpSettings(), call_through(create_call())) == []
+
+
+def test_the_predecessors_default_shows_in_short_the_calls_that_change_something():
+    rules = "off:.*,short:((Create)|(Start)|(Run)|(Update)|(Stop)|(Remove)).*,off:.*Image.*"
+    lines = dumped(DumpSettings(rules=rules), call_through(create_call()))
     assert lines == [("info", "web-0:app CreateContainer <= (intercepted) REQUEST")]
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 import structlog
 
+from cri_resmgr.config.endpoints import Endpoint
 from cri_resmgr.errors import BadInput
 from cri_resmgr.observe import http as serving
-from cri_resmgr.observe.endpoint import Endpoint, listen, parse
+from cri_resmgr.observe.endpoint import listen
 from cri_resmgr.observe.http import Server, health
 
 ROUTES = {
@@ -232,47 +233,6 @@ async def test_a_degraded_daemon_answers_503_over_the_wire(path):
 # -- where it listens
 
 
-@pytest.mark.parametrize(
-    ("text", "endpoint"),
-    [
-        ("/run/x.sock", Endpoint(path="/run/x.sock")),
-        ("unix:///run/x.sock", Endpoint(path="/run/x.sock")),
-        ("unix:/run/x.sock", Endpoint(path="/run/x.sock")),
-        ("localhost:8891", Endpoint(host="127.0.0.1", port=8891)),
-        ("127.0.0.9:8891", Endpoint(host="127.0.0.9", port=8891)),
-        ("[::1]:8891", Endpoint(host="::1", port=8891)),
-    ],
-)
-def test_places_are_understood(text, endpoint):
-    assert parse(text) == endpoint
-    assert parse(str(endpoint)) == endpoint
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        ":8891",
-        "8891",
-        "0.0.0.0:8891",
-        "[::]:8891",
-        "10.0.0.1:8891",
-        "node-1:8891",
-        "localhost.example.org:8891",
-        "localhost:",
-        "localhost:x",
-        "localhost:65536",
-        "localhost:-1",
-        "localhost:²",
-        "run/x.sock",
-        "http://localhost:8891",
-    ],
-)
-def test_places_that_others_reach_are_refused(text):
-    with pytest.raises(BadInput, match="localhost:PORT"):
-        parse(text)
-
-
 async def test_the_socket_is_for_its_owner_alone(path):
     old = os.umask(0)
     try:
@@ -292,7 +252,7 @@ async def test_a_socket_that_a_dead_process_left_is_replaced(path):
 
 async def test_a_socket_in_use_is_not_taken(path):
     async with serving_at(Endpoint(path=str(path))) as server:
-        with pytest.raises(BadInput, match="another process listens on"):
+        with pytest.raises(BadInput, match="another program listens on"):
             listen(Endpoint(path=str(path)))
         assert (await fetched(server, "/metrics"))[0] == 200
 
@@ -309,7 +269,7 @@ async def test_a_successors_socket_is_left_alone_at_closing(path):
 @pytest.mark.parametrize("make", [Path.mkdir, Path.touch], ids=["directory", "file"])
 def test_what_is_no_socket_is_left_alone(path, make):
     make(path)
-    with pytest.raises(BadInput, match="not a socket"):
+    with pytest.raises(BadInput, match="is (a directory|not a socket)"):
         listen(Endpoint(path=str(path)))
     assert path.exists()
 
