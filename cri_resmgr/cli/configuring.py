@@ -5,11 +5,12 @@ either all of it is applied or nothing.
 """
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import structlog
 
 from cri_resmgr.cli.flags import Flags
-from cri_resmgr.config import child
+from cri_resmgr.config import child, remembered
 from cri_resmgr.config.settings import Settings
 from cri_resmgr.errors import BadInput, Degraded, Fatal
 
@@ -24,12 +25,23 @@ async def read(flags: Flags) -> Settings:
     if not path:
         log.info("config.default", remedy="give --force-config or --fallback-config to set anything")
         return Settings()
+    settings = remembered.recall(Path(flags.relay_dir), Path(path))
+    if settings is not None:
+        _tell(settings, "config.known")
+        return settings
     try:
         settings = await child.read(path)
     except Degraded as error:
         raise Fatal(str(error)) from error
     _tell(settings, "config.read")
     return settings
+
+
+def remember(flags: Flags, settings: Settings) -> None:
+    """Keep the settings that have been taken into use for the next start."""
+    path = flags.force_config or flags.fallback_config
+    if path:
+        remembered.remember(Path(flags.relay_dir), Path(path), settings)
 
 
 async def reread(flags: Flags, current: Settings, apply: Apply) -> Settings:

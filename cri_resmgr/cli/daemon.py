@@ -116,6 +116,7 @@ class Daemon:
             watching = Watching(self._flags, node, reasons=lambda: self._unhealthy(node))
             undo.push_async_callback(watching.close)
             await watching.apply(self._settings)
+            configuring.remember(self._flags, self._settings)
             await node.relay.start(listener.socket)
             background = [
                 tasks.create_task(node.reconciler.run()),
@@ -147,6 +148,7 @@ class Daemon:
             self._systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
             try:
                 self._settings = await configuring.reread(self._flags, self._settings, apply)
+                configuring.remember(self._flags, self._settings)
                 self._config_error = ""
             except (BadInput, Degraded) as error:
                 self._config_error = str(error)
