@@ -77,7 +77,8 @@ class Rig:
 
     def start_relay(self) -> None:
         """Start the relay and wait until it takes connections."""
-        self._processes.start("relay", self._relay_argv)
+        # As installed: a daemon that compiles its sources at each start is nobody's.
+        self._processes.start("relay", self._relay_argv, env={"PYTHONDONTWRITEBYTECODE": ""})
         self._await_connect("relay", self.relayed)
 
     def stop_relay(self) -> None:
