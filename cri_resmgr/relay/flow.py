@@ -15,6 +15,7 @@ is settled, out of the peer's next WINDOW_UPDATE.  At rest `sender's window - ou
 
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 
 from cri_resmgr.wire import frames
 from cri_resmgr.wire.frames import CHUNK, DATA, END_STREAM, ProtocolError, frame, window_update
@@ -51,6 +52,7 @@ class Side:
         self.own_bytes = self.relayed_bytes = 0  # of DATA in `waiting`
         self.resized: Callable[[int], None] = lambda _change: None  # for windows that others keep count of
         self._announced: deque[list[tuple[int, int]]] = deque()  # this peer's SETTINGS until acknowledged
+        self._acknowledgements: list[bytes] = []  # of the oldest of them, not passed on yet
 
     def swallow(self, size: int) -> None:
         """The other peer sent this much for us, and it will not be relayed as it is."""
@@ -106,6 +108,7 @@ class Side:
             moved = False
             for stream, entry in list(self.waiting.items()):
                 moved = self._send_chunk(stream, entry) or moved
+        self._settle()
 
     def _send_chunk(self, stream: int, entry: Waiting) -> bool:
         left = len(entry.data)
@@ -144,6 +147,7 @@ class Side:
         else:
             self.relayed_bytes -= len(entry.data)
             self.swallow(len(entry.data))
+            self._settle()
 
     def announce(self, settings: list[tuple[int, int]]) -> None:
         """This peer has sent SETTINGS; the frame size counts at once, windows when the other peer acknowledges."""
@@ -154,14 +158,33 @@ class Side:
             if key == frames.SETTINGS_MAX_FRAME_SIZE:
                 self.max_frame = max(self.max_frame, min(value, 0xFFFFFF))
 
-    def acknowledged(self) -> None:
-        """The other peer has acknowledged this peer's oldest SETTINGS: from here on they count."""
-        if not self._announced:
+    def acknowledged(self, ready: bytes) -> None:
+        """The other peer has acknowledged this peer's oldest SETTINGS in the frame `ready`."""
+        if len(self._acknowledgements) == len(self._announced):
             raise ProtocolError(frames.PROTOCOL_ERROR, "unexpected SETTINGS acknowledgement")
-        for key, value in self._announced.popleft():
-            if key == frames.SETTINGS_INITIAL_WINDOW_SIZE:
-                self._resize(value)
+        self._acknowledgements.append(ready)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Pass acknowledgements on; from then on the settings count.
+
+        One of a smaller window must not overtake DATA that was sent under the larger one and waits here.
+        """
+        if not self._acknowledgements or (self.relayed_bytes and self._next_initial() < self.initial):
+            return
+        for ready in self._acknowledgements:
+            self.out.append(ready)  # before the DATA that it releases
+            for key, value in self._announced.popleft():
+                if key == frames.SETTINGS_INITIAL_WINDOW_SIZE:
+                    self._resize(value)
+        self._acknowledgements.clear()
         self.pump()
+
+    def _next_initial(self) -> int:
+        initial = self.initial
+        for settings in islice(self._announced, len(self._acknowledgements)):
+            initial = dict(settings).get(frames.SETTINGS_INITIAL_WINDOW_SIZE, initial)
+        return initial
 
     def _resize(self, initial: int) -> None:
         if initial > frames.MAX_WINDOW:

@@ -66,10 +66,10 @@ class Link:
         """Handle what both peers send alike; `towards` decodes blocks that are meant for `source`."""
 
         def settings(data: bytes, at: int, stop: int, flags: int, _stream: int) -> bool:
-            source.other.out.append(data[at:stop])  # before the DATA that an acknowledgement releases
             if flags & ACK:
-                source.other.acknowledged()
+                source.other.acknowledged(data[at:stop])
             else:
+                source.other.out.append(data[at:stop])
                 self._announced(source, frames.settings_of(data, at + HEADER_SIZE, stop), towards)
             return True
 
