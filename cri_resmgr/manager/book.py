@@ -1,7 +1,11 @@
 """The ledger as the manager uses it: every change is followed by a write, and what has ended holds nothing."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from cri_resmgr.relay.hooks import Failed, Refused
 from cri_resmgr.state.ledger import Ledger
 from cri_resmgr.state.writer import Writer
 from cri_resmgr.values.decisions import Decision
@@ -12,13 +16,13 @@ from cri_resmgr.values.workloads import Container, Pod, State
 class Book:
     """What runs, with the store behind it.
 
-    `creating` are the keys of containers that the runtime is working on.  `reconciled` is done when the ledger has been
-    compared with the runtime for the first time; `doubted` is set when that has to be done again.
+    `creating` counts the CreateContainer calls that are under way, by key.  `reconciled` is done when the ledger has
+    been compared with the runtime for the first time; `doubted` is set when that has to be done again.
     """
 
     def __init__(self, ledger: Ledger, writer: Writer) -> None:
         self.ledger, self._writer = ledger, writer
-        self.creating: set[str] = set()
+        self.creating: Counter[str] = Counter()
         self.doubted = asyncio.Event()
         self.doubted.set()
         self.reconciled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -49,9 +53,35 @@ class Book:
         self.ledger.drop_pod(pod_id)
         self._writer.soon()
 
-    async def written_down(self, container: Container) -> bool:
-        """Record a decision before it has an effect; False if the store has to be told later."""
-        self.ledger.put(container)
+    @contextmanager
+    def doubting(self) -> Iterator[None]:
+        """Around a call to the runtime: when it is cut off nobody knows what came of it, and we look."""
+        try:
+            yield
+        except (Failed, Refused):
+            raise
+        except BaseException:
+            self.doubted.set()
+            raise
+
+    @contextmanager
+    def creation(self, container: Container) -> Iterator[None]:
+        """While the runtime makes a container: its record stands, and if the call is cut off it stays."""
+        key, before = container.key, self.ledger.put(container)
+        self.creating[key] += 1
+        try:
+            with self.doubting():
+                yield
+        except Failed:
+            self._not_created(key, before)
+            raise
+        finally:
+            self.creating[key] -= 1
+            if not self.creating[key]:
+                del self.creating[key]
+
+    async def written(self) -> bool:
+        """Everything so far is in the store; False if the store has to be told later."""
         return await self._writer.now()
 
     def adopted(self, container: Container) -> None:
@@ -84,3 +114,15 @@ class Book:
         """A container is removed, or was never made."""
         self.ledger.drop(container.key)
         self._writer.soon()
+
+    def _not_created(self, key: str, before: Container | None) -> None:
+        """Refused, most likely because it is there already: a kubelet that was cut off asks once more for the same."""
+        now = self.ledger.containers.get(key)
+        if now is None or now.id:  # gone with its pod, or made by a call beside this one
+            return
+        if before is not None:
+            self.ledger.put(before)
+            self._writer.soon()
+            self.doubted.set()
+        elif self.creating[key] == 1:
+            self.forgotten(now)

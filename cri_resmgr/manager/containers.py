@@ -12,7 +12,7 @@ from cri_resmgr.manager.book import Book
 from cri_resmgr.manager.deciding import Decider
 from cri_resmgr.manager.decoding import decoded, forwarded_or_gone, id_in
 from cri_resmgr.manager.turns import Turns, within
-from cri_resmgr.relay.hooks import Call, Failed, Hook
+from cri_resmgr.relay.hooks import Call, Hook
 from cri_resmgr.values.decisions import Decision
 from cri_resmgr.values.workloads import Container, State
 
@@ -45,37 +45,32 @@ class Containers:
         try:
             await within(self._book.reconciled, self._patience_s(call))
             await turn.come(self._patience_s(call))
-            for crashed in self._book.earlier_instances(asked):
-                self._book.ended(crashed)
-            decision = self._decided("create", asked)
-            container = dataclasses.replace(asked, given=decision.assignment, reasons=decision.reasons)
-            await self._book.written_down(container)
+            container = self._planned(asked)
+            with self._book.creation(container):
+                await self._book.written()
+                turn.end()
+                reply = await call.forward(patches.patched_create(call.request, container.asked, container.given))
         finally:
             turn.end()
-        return await self._created(call, container)
-
-    async def _created(self, call: Call, container: Container) -> bytes:
-        self._book.creating.add(container.key)
-        try:
-            reply = await call.forward(patches.patched_create(call.request, container.asked, container.given))
-        except Failed:
-            self._book.forgotten(container)
-            raise
-        except BaseException:  # cut off: the runtime may have made it or not
-            self._book.doubted.set()
-            raise
-        finally:
-            self._book.creating.discard(container.key)
         container_id = decoded(call, lambda: messages.container_id_of_created(reply))
         if container_id:
             self._book.created(container.key, container_id)
+        else:
+            self._book.doubted.set()
         return reply
+
+    def _planned(self, asked: Container) -> Container:
+        for crashed in self._book.earlier_instances(asked):
+            self._book.ended(crashed)
+        decision = self._decided("create", asked)
+        return dataclasses.replace(asked, given=decision.assignment, reasons=decision.reasons)
 
     async def start(self, call: Call) -> bytes:
         """The container runs."""
         container_id = id_in(call)
         await self._turn_of(call, container_id)
-        reply = await call.forward(call.request)
+        with self._book.doubting():
+            reply = await call.forward(call.request)
         container = self._book.ledger.by_id(container_id)
         if container is not None and container.state is not State.EXITED:
             self._book.moved(container, State.RUNNING)
@@ -85,7 +80,8 @@ class Containers:
         """The container has ended."""
         container_id = id_in(call)
         await self._turn_of(call, container_id)
-        reply = await call.forward(call.request)
+        with self._book.doubting():
+            reply = await call.forward(call.request)
         container = self._book.ledger.by_id(container_id)
         if container is not None:
             self._book.ended(container)
@@ -102,7 +98,8 @@ class Containers:
                 self._book.ended(container)
                 self._book.forgotten(container)
 
-        return await forwarded_or_gone(call, gone)
+        with self._book.doubting():
+            return await forwarded_or_gone(call, gone)
 
     async def update(self, call: Call) -> bytes:
         """The kubelet resizes: its wish is merged with what the policy owns, and remembered if the runtime agrees."""
@@ -116,15 +113,19 @@ class Containers:
             return await call.forward(call.request)
         wish = dataclasses.replace(container, asked=container.asked.merged(change))
         decision = self._decided("update", wish)
-        reply = await call.forward(patches.patched_update(call.request, change, decision.assignment))
-        await self._book.resized(wish, wish.asked, decision)
+        with self._book.doubting():
+            reply = await call.forward(patches.patched_update(call.request, change, decision.assignment))
+        now = self._book.ledger.by_id(container_id)  # another resize may have been faster
+        if now is not None:
+            await self._book.resized(now, now.asked.merged(change), decision)
         return reply
 
     def _decided(self, event: str, container: Container) -> Decision:
         policy, pod = self._decider.policy, self._book.pod_of(container)
         ask = policy.create if event == "create" else policy.update
         others = self._book.holders_besides(container)
-        return self._decider.decide(event, container.key, lambda: ask(container, pod, others)) or PASSED
+        decision = self._decider.decide(event, container.key, lambda: ask(container, pod, others))
+        return decision or dataclasses.replace(PASSED, assignment=container.given)
 
     async def _turn_of(self, call: Call, container_id: str) -> None:
         """Wait until earlier calls on the container have been looked into; they never wait for the runtime."""

@@ -4,7 +4,8 @@ A policy runs in the event loop, so a budget that only waits would not help agai
 interval timer interrupts it.  What then happens is declared, not accidental:
 
     it refuses (does not fit)        the call is rejected, with the policy's reason
-    it breaks or takes too long      the call passes as the kubelet made it; counted, logged, remembered as reason
+    it breaks or takes too long      the call passes as the kubelet made it, what the container was given before
+                                     stays; counted, logged, remembered as reason
 """
 
 import contextlib
@@ -24,13 +25,16 @@ from cri_resmgr.wire.grpc import FAILED_PRECONDITION
 log = structlog.get_logger("policy")
 
 
-class OverBudget(Exception):  # noqa: N818
-    """The policy was interrupted."""
+class OverBudget(BaseException):
+    """The policy was interrupted; no `Exception`, which a policy might catch inside the very loop that never ends."""
 
 
 @contextlib.contextmanager
 def interrupted_after(budget_s: float) -> Iterator[None]:
-    """Raise `OverBudget` inside the block when its time is up; signals reach the main thread only."""
+    """Raise `OverBudget` inside the block when its time is up; signals reach the main thread only.
+
+    The timer and its handler are as before afterwards.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -41,13 +45,14 @@ def interrupted_after(budget_s: float) -> Iterator[None]:
             raise OverBudget(f"no decision within {budget_s:g} s")
 
     previous = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, budget_s)
+    before = signal.setitimer(signal.ITIMER_REAL, budget_s)
     try:
         yield
     finally:
         armed = False
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
+        signal.setitimer(signal.ITIMER_REAL, *before)
 
 
 @dataclass(slots=True)
@@ -76,7 +81,7 @@ class Decider:
             log.warning("decision.refused", event_kind=what, container=key, reason=str(refusal))
             text = f"cri-resmgr, policy {self.policy.name}: {refusal}"
             raise Refused(FAILED_PRECONDITION, text) from refusal
-        except Exception as error:
+        except (Exception, OverBudget) as error:
             self.counters.failed += 1
             log.error("policy.failed", policy=self.policy.name, event_kind=what, container=key, exc_info=error)
             return None

@@ -22,7 +22,8 @@ class Pods:
 
     async def run(self, call: Call) -> bytes:
         """Remember the pod that the runtime has made."""
-        reply = await call.forward(call.request)
+        with self._book.doubting():
+            reply = await call.forward(call.request)
         pod = decoded(call, lambda: messages.pod_of_run(call.request, reply))
         if pod is not None:
             self._book.met(pod)
@@ -30,11 +31,13 @@ class Pods:
 
     async def stop(self, call: Call) -> bytes:
         """The containers of a stopped pod have ended."""
-        reply = await call.forward(call.request)
+        with self._book.doubting():
+            reply = await call.forward(call.request)
         for container in self._book.ledger.of_pod(id_in(call)):
             self._book.ended(container)
         return reply
 
     async def remove(self, call: Call) -> bytes:
         """Forget the pod, and all that was in it."""
-        return await forwarded_or_gone(call, lambda: self._book.gone(id_in(call)))
+        with self._book.doubting():
+            return await forwarded_or_gone(call, lambda: self._book.gone(id_in(call)))

@@ -3,9 +3,9 @@
 The runtime is right about what exists and what runs; the ledger is right about what was asked and decided.  A
 container that was there before us is adopted with exactly what it has, as its OCI spec says.
 
-Three races are known: what appeared while a list was under way is not missed for it; a container that a
-CreateContainer is making right now is left to that call; and one whose CreateContainer was cut off may still come
-into being, so its record is kept for a while.
+Three races are known: what appeared while a list was under way, be it anew under an old key, is not missed for it;
+a container that a CreateContainer is making right now is left to that call; and one whose CreateContainer was cut
+off may still come into being, so its record is kept for a while.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from typing import Any
 
 import structlog
 
+from cri_resmgr.cri.messages import Undecodable
 from cri_resmgr.cri.runtime import Runtime
 from cri_resmgr.manager.book import Book
 from cri_resmgr.values.resources import Resources
@@ -48,7 +49,7 @@ class Reconciler:
             try:
                 await self.once()
                 retry_s = FIRST_RETRY_S
-            except CallError as error:
+            except (CallError, Undecodable) as error:
                 self.healthy = False
                 log.warning("reconcile.failed", error=str(error), retry_s=retry_s)
                 self._book.doubted.set()
@@ -59,7 +60,7 @@ class Reconciler:
                     self._book.reconciled.set_result(None)
 
     async def once(self) -> None:
-        """One comparison; raises `CallError`."""
+        """One comparison; raises `CallError` and `Undecodable`."""
         known = self._known()
         pods, containers = await self._runtime.pods(), await self._runtime.containers()
         await self._meet(pods)
@@ -101,9 +102,10 @@ class Reconciler:
         for pod_id in known - listed:
             self._book.gone(pod_id)
 
-    def _known(self) -> tuple[set[str], set[str]]:
-        ledger = self._book.ledger
-        return set(ledger.pods), set(ledger.containers) - self._book.creating
+    def _known(self) -> tuple[set[str], dict[str, str]]:
+        """The pods, and by key the ids of the containers, that a list which begins now has to name."""
+        ledger, creating = self._book.ledger, self._book.creating
+        return set(ledger.pods), {key: c.id for key, c in ledger.containers.items() if key not in creating}
 
     async def _meet(self, pods: Iterable[Pod]) -> None:
         async def meet(pod: Pod) -> None:
@@ -141,15 +143,15 @@ class Reconciler:
         if mine.state is not State.EXITED and state is not State.CREATED:
             self._book.moved(mine, state)
 
-    def _forget(self, known: tuple[set[str], set[str]], pods: set[str], containers: set[str]) -> None:
+    def _forget(self, known: tuple[set[str], dict[str, str]], pods: set[str], containers: set[str]) -> None:
         for pod_id in known[0] - pods:
             self._book.gone(pod_id)
-        missing = known[1] - containers - self._book.creating
+        missing = known[1].keys() - containers - self._book.creating.keys()
         now = self._clock()
         self._unborn = {key: since for key, since in self._unborn.items() if key in missing}
         for key in missing:
             container = self._book.ledger.containers.get(key)
-            if container is None:
+            if container is None or container.id != known[1][key]:
                 continue
             if container.id or now - self._unborn.setdefault(key, now) >= UNBORN_S:
                 self._lost(container)
@@ -170,7 +172,7 @@ async def _each(do: Callable[[Any], Coroutine[Any, Any, None]], things: Iterable
         async with places:
             try:
                 await do(thing)
-            except CallError as error:
+            except (CallError, Undecodable) as error:
                 log.info("reconcile.skipped", id=thing.id, error=str(error))
 
     async with asyncio.TaskGroup() as group:

@@ -65,13 +65,13 @@ class Turn:
 
     def end(self) -> None:
         """Let the next one go on, once those before have ended."""
-        if self._last.get(self._key) is self._mine:
-            del self._last[self._key]
         if self._before is None or self._before.done():
             self._pass_on()
         else:
             self._before.add_done_callback(self._pass_on)
 
     def _pass_on(self, *_: object) -> None:
+        if self._last.get(self._key) is self._mine:  # not before: whoever comes must find those that still wait
+            del self._last[self._key]
         if not self._mine.done():
             self._mine.set_result(None)
