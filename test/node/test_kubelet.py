@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from equipment.bare_node import BareNode
 from equipment.control_plane import ControlPlane
-from equipment.pods import container, is_ready, manifest, restart_count
+from equipment.pods import Pods, container, is_ready, manifest, restart_count
 from equipment.processes import wait_for
 from equipment.relay import Relay
 from equipment.tools import tool
@@ -41,8 +41,8 @@ def relay(bare_node: BareNode, module_relay: Relay) -> Relay:
 
 
 @pytest.fixture
-def direct_node(bare_node: BareNode) -> Iterator[BareNode]:
-    """The node with its kubelet on the runtime, before and after the test."""
+def direct_node(bare_node: BareNode, pods: Pods) -> Iterator[BareNode]:
+    """The node with its kubelet on the runtime, before the test and before its pods are removed."""
     for step in ("before", "after"):
         if bare_node.endpoint != bare_node.runtime.socket:
             bare_node.restart_kubelet()
