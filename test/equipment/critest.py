@@ -42,7 +42,7 @@ def run(socket: Path, directory: Path, *, focus: str = "", skip: str = "") -> Ma
     report = directory / "junit.xml"
     report.unlink(missing_ok=True)
     selection = [f"-ginkgo.focus={focus}"] * bool(focus) + [f"-ginkgo.skip={skip}"] * bool(skip)
-    command = [
+    command: list[str | Path] = [
         tool("critest"),
         f"-runtime-endpoint=unix://{socket}",
         "-ginkgo.no-color",

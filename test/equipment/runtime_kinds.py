@@ -51,7 +51,7 @@ def network(bridge: str, subnet: str, root: Path) -> str:
     return json.dumps({"cniVersion": "0.4.0", "name": bridge, "plugins": plugins})
 
 
-def _from_template(name: str, mode: int = 0o644, **values: object) -> File:
+def _from_template(name: str, *, mode: int = 0o644, **values: object) -> File:
     """A file of `configs`, with each `@NAME@` in it replaced."""
     text = (TEMPLATES / name).read_text()
     for key, value in values.items():
@@ -68,13 +68,14 @@ def _containerd_files(template: str, root: Path, registry: str) -> Mapping[str, 
 
 
 def _crio_files(root: Path, registry: str) -> Mapping[str, File]:
-    programs = {"pinns": tool("pinns"), "conmon": _installed("conmon")}
     mirrors = [f'[[registry]]\nprefix = "{host}"\nlocation = "{registry}"\ninsecure = true\n' for host in MIRRORED]
     return {
-        "crio.conf": _from_template("crio.conf", root=root, pause=PAUSE, plugins=PLUGINS, **programs),
+        "crio.conf": _from_template(
+            "crio.conf", root=root, pause=PAUSE, plugins=PLUGINS, pinns=tool("pinns"), conmon=_installed("conmon")
+        ),
         "registries.conf": File("".join(mirrors)),
         "policy.json": File('{"default":[{"type":"insecureAcceptAnything"}]}'),
-        "runc": _from_template("runc-clamped", 0o755, runc=_installed("runc")),
+        "runc": _from_template("runc-clamped", mode=0o755, runc=_installed("runc")),
     }
 
 

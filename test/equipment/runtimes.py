@@ -59,8 +59,8 @@ class Runtime:
     def start(self) -> None:
         """Return when pods can be made."""
         # A runtime propagates mounts below its directory into containers, which wants a shared mount.
-        for arguments in (["--bind", self.root, self.root], ["--make-shared", self.root]):
-            subprocess.run(["mount", *arguments], check=True, timeout=30)
+        subprocess.run(["mount", "--bind", self.root, self.root], check=True, timeout=30)
+        subprocess.run(["mount", "--make-shared", self.root], check=True, timeout=30)
         self._processes = Processes(self.root)
         bridge, subnet = claim_bridge(self.root)
         (self.root / "cni").mkdir()
