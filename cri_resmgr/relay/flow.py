@@ -47,6 +47,7 @@ class Side:
         self.window = frames.DEFAULT_WINDOW
         self.initial = frames.DEFAULT_WINDOW  # of a new stream
         self.lead = 0
+        self.fed = False  # it got DATA that the other peer did not send just now, see `Requests`
         self.max_frame = CHUNK  # what this peer may be sent
         self.waiting: dict[int, Waiting] = {}
         self.own_bytes = self.relayed_bytes = 0  # of DATA in `waiting`
@@ -93,6 +94,7 @@ class Side:
         if size <= CHUNK and size <= window and size <= self.window and not self.waiting:
             self.window -= size
             self.lead += size
+            self.fed = True
             self.out.append(frame(DATA, END_STREAM if end else 0, stream, data) + trailers)
             return
         entry = self.waiting[stream] = Waiting(own=True, window=window)
@@ -128,6 +130,7 @@ class Side:
         return True
 
     def _spend(self, entry: Waiting, size: int) -> None:
+        self.fed = True
         del entry.data[:size]
         entry.window -= size
         self.window -= size

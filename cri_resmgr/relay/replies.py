@@ -61,7 +61,7 @@ class Replies:
 
     def _headers(self, data: bytes, at: int, stop: int, flags: int, stream: int) -> bool:
         first, last = frames.fragment_of(data, at + HEADER_SIZE, stop, flags)
-        if flags & END_HEADERS:
+        if flags & END_HEADERS:  # nearly always
             self._replied(stream, data[first:last], end=bool(flags & END_STREAM))
         else:
             self.direction.block.begin(stream, flags, data[first:last], b"")

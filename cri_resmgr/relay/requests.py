@@ -3,6 +3,9 @@
 HEADERS pass verbatim, at once and in order, also for calls that are then held or refused: stream ids must rise, and
 the header tables of this direction stay in step without an encoder.  A refused call costs the runtime an open stream
 and an RST_STREAM; a unary handler does not start before its message is there.
+
+One frame is answered here: a PING that a client sends because of DATA that *we* let go.  gRPC clients measure the
+line so, and a runtime counts pings that it has sent no DATA for as abuse: it would end the connection.
 """
 
 from typing import TYPE_CHECKING
@@ -10,12 +13,14 @@ from typing import TYPE_CHECKING
 from cri_resmgr.relay.direction import Direction
 from cri_resmgr.wire import frames
 from cri_resmgr.wire.frames import (
+    ACK,
     CONTINUATION,
     DATA,
     END_HEADERS,
     END_STREAM,
     HEADER_SIZE,
     HEADERS,
+    PING,
     PREFACE,
     RST_STREAM,
     ProtocolError,
@@ -39,6 +44,7 @@ class Requests:
         handlers[HEADERS] = self._headers
         handlers[CONTINUATION] = self._continued
         handlers[RST_STREAM] = self._reset
+        handlers[PING] = self._ping
 
     def feed(self, data: bytes) -> None:
         """Relay what was read from the client; raises `ProtocolError`."""
@@ -105,3 +111,11 @@ class Requests:
         handled = watcher is not None and watcher.reset_by_client()
         link.ended(stream, ok=False)
         return handled
+
+    def _ping(self, data: bytes, at: int, stop: int, flags: int, _stream: int) -> bool:
+        client = self.link.client
+        if flags & ACK or not client.fed:
+            return False
+        client.fed = False
+        client.out.append(frames.frame(PING, ACK, 0, data[at + HEADER_SIZE : stop]))
+        return True

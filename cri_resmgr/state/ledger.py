@@ -32,20 +32,23 @@ class Changes:
 class Ledger:
     """Pods by sandbox id and containers by key; begins with what the store had.
 
-    The mappings `pods` and `containers` are live views for reading.
+    The mappings `pods` and `containers` are live views for reading, and so is `holders`, the containers that have not
+    ended.
     """
 
-    __slots__ = ("_containers", "_keys_by_id", "_keys_of_pod", "_pods", "containers", "pods")
+    __slots__ = ("_containers", "_holders", "_keys_by_id", "_keys_of_pod", "_pods", "containers", "holders", "pods")
 
     def __init__(self, pods: Iterable[Pod] = (), containers: Iterable[Container] = ()) -> None:
         self._pods = Tracked((pod.id, pod) for pod in pods)
         self._containers = Tracked((container.key, container) for container in containers)
         self.pods: Mapping[str, Pod] = MappingProxyType(self._pods.rows)
         self.containers: Mapping[str, Container] = MappingProxyType(self._containers.rows)
+        self._holders: dict[str, Container] = {}
+        self.holders: Mapping[str, Container] = MappingProxyType(self._holders)
         self._keys_by_id: dict[str, str] = {}
         self._keys_of_pod: dict[str, dict[str, None]] = {}  # a dict keeps the order of arrival
-        for key, container in self.containers.items():
-            self._index(key, container)
+        for container in self.containers.values():
+            self._index(container)
 
     # -- reading
 
@@ -85,7 +88,7 @@ class Ledger:
         old = self._containers.put(key, container)
         if old is not None:
             self._keys_by_id.pop(old.id, None)
-        self._index(key, container)
+        self._index(container)
         return old
 
     def drop(self, key: str) -> Container | None:
@@ -94,6 +97,7 @@ class Ledger:
         if old is None:
             return None
         self._keys_by_id.pop(old.id, None)
+        self._holders.pop(key, None)
         siblings = self._keys_of_pod[old.pod_id]
         del siblings[key]
         if not siblings:
@@ -140,7 +144,12 @@ class Ledger:
         self.put(container)
         return container
 
-    def _index(self, key: str, container: Container) -> None:
+    def _index(self, container: Container) -> None:
+        key = container.key
         if container.id:
             self._keys_by_id[container.id] = key
+        if container.state is State.EXITED:
+            self._holders.pop(key, None)
+        else:
+            self._holders[key] = container
         self._keys_of_pod.setdefault(container.pod_id, {})[key] = None

@@ -49,8 +49,7 @@ class Container:
     given: Assignment = NOTHING
     reasons: tuple[str, ...] = ()
     adopted: bool = False  # it was there before us
+    key: str = field(init=False)  # what identifies an instance before the runtime has named it, and for ever after
 
-    @property
-    def key(self) -> str:
-        """What identifies an instance before the runtime has named it, and for ever after."""
-        return f"{self.pod_id}/{self.name}/{self.attempt}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", f"{self.pod_id}/{self.name}/{self.attempt}")

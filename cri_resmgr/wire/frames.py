@@ -75,6 +75,8 @@ def body_of(data: bytes, start: int, stop: int, flags: int) -> tuple[int, int]:
 
 def fragment_of(data: bytes, start: int, stop: int, flags: int) -> tuple[int, int]:
     """Where the header block fragment of a HEADERS frame is: without padding and priority."""
+    if not flags & (PADDED | PRIORITISED):
+        return start, stop
     first, last = body_of(data, start, stop, flags)
     if flags & PRIORITISED:
         first += 5
