@@ -9,7 +9,7 @@ from cri_resmgr.relay.hooks import Failed, Refused
 from cri_resmgr.state.ledger import Ledger
 from cri_resmgr.state.writer import Writer
 from cri_resmgr.values.decisions import Decision
-from cri_resmgr.values.resources import Resources
+from cri_resmgr.values.resources import NOTHING, Resources
 from cri_resmgr.values.workloads import Container, Pod, State
 
 
@@ -33,8 +33,10 @@ class Book:
 
     def holders_besides(self, container: Container) -> tuple[Container, ...]:
         """All others that hold resources: those that have not ended."""
-        everyone = self.ledger.containers.values()
-        return tuple(c for c in everyone if c.state is not State.EXITED and c.key != container.key)
+        holders = self.ledger.holders
+        if container.key not in holders:
+            return tuple(holders.values())
+        return tuple(holder for key, holder in holders.items() if key != container.key)
 
     def earlier_instances(self, container: Container) -> tuple[Container, ...]:
         """Instances that a new one replaces: they have crashed, whether the kubelet removes them or not."""
@@ -80,9 +82,16 @@ class Book:
             if not self.creating[key]:
                 del self.creating[key]
 
-    async def written(self) -> bool:
-        """Everything so far is in the store; False if the store has to be told later."""
-        return await self._writer.now()
+    async def written(self, container: Container) -> None:
+        """A decision is in the store before it has an effect, or if the store fails as soon as that works again.
+
+        One that changes nothing has no effect that could be forgotten: what was asked stands in the container's OCI
+        spec, where reconciling finds it.
+        """
+        if container.given == NOTHING:
+            self._writer.soon()
+        else:
+            await self._writer.now()
 
     def adopted(self, container: Container) -> None:
         """There is a container that was there before us."""

@@ -47,7 +47,7 @@ class Containers:
             await turn.come(self._patience_s(call))
             container = self._planned(asked)
             with self._book.creation(container):
-                await self._book.written()
+                await self._book.written(container)
                 turn.end()
                 reply = await call.forward(patches.patched_create(call.request, container.asked, container.given))
         finally:
