@@ -224,13 +224,16 @@ def test_pods_and_node_survive_a_relay_that_is_killed(direct_node, kubectl, pods
     with Relay(direct_node.runtime.socket, tmp_path) as relay:
         direct_node.restart_kubelet(relay.socket)
         before = pods.run(manifest("settled", FOREVER, node=direct_node.name, container=SMALL))
-        for name in ("first", "second", "third"):
+        relay.kill()
+        early = pods.create(manifest("early", FOREVER, node=direct_node.name))
+        time.sleep(2)  # the kubelet lists containers each second, so it notices
+        assert pods.get(early)["status"]["phase"] == "Pending"
+        relay.start()
+        pods.wait(early, is_ready, "to be Ready")
+        for name in ("second", "third"):
             relay.kill()
-            pods.create(manifest(name, FOREVER, node=direct_node.name))
-            time.sleep(2)  # the kubelet lists containers each second, so it notices
-            assert pods.get(name)["status"]["phase"] == "Pending"
             relay.start()
-            pods.wait(name, is_ready, "to be Ready")
-            direct_node.wait_ready(after=direct_node.heartbeat())
+            pods.run(manifest(name, FOREVER, node=direct_node.name))
+        direct_node.wait_ready(after=direct_node.heartbeat())
         assert identity(pods.get("settled")) == identity(before)
         assert kubectl("exec", "settled", "--", "echo", "alive") == "alive\n"
