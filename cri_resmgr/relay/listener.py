@@ -5,6 +5,7 @@ clients who connect in between wait in the backlog.  A socket does not know the 
 name in the store tells which file it is.  Without a kept socket one is bound aside and renamed over the path.
 """
 
+import contextlib
 import fcntl
 import os
 import socket
@@ -89,7 +90,11 @@ def _bound(path: Path) -> socket.socket:
 
 
 def _lock(path: Path) -> int:
-    lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    file = f"{path}.lock"
+    try:
+        lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise BadInput(f"--relay-socket {path}: {file}: {error.strerror}; remove it, or name another path") from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -97,6 +102,7 @@ def _lock(path: Path) -> int:
         os.close(lock)
         text = f"--relay-socket {path}: already served by process {owner}; stop it first, or name another path"
         raise BadInput(text) from error
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    with contextlib.suppress(OSError):  # the id is for people; a full disk must not keep us from serving
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
     return lock

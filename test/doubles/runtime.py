@@ -62,7 +62,10 @@ class FakeRuntime:
     containers: dict[str, FakeContainer] = field(default_factory=dict)
     refused: dict[str, StatusError] = field(default_factory=dict)
     delays_s: dict[str, float] = field(default_factory=dict)
+    begun: Counter[str] = field(default_factory=Counter)
+    """Calls that have reached a served one."""
     calls: Counter[str] = field(default_factory=Counter)
+    """Calls that have been looked into."""
 
     def __post_init__(self) -> None:
         """Ids are never used twice."""
@@ -217,6 +220,7 @@ class _Generic(grpc.GenericRpcHandler):
         path = details.method
 
         def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
+            self._runtime.begun[path] += 1
             time.sleep(self._runtime.delays_s.get(path, 0))
             try:
                 return self._runtime.answer(path, request)
