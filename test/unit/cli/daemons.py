@@ -33,22 +33,30 @@ class Daemon:
         """Of the running one."""
         return self._running().pid
 
-    def begin(self, *flags: str, env: Mapping[str, str] = {}, wrapper: Sequence[str] = ()) -> "Daemon":
-        """Start it, without waiting for anything."""
+    def begin(
+        self, *flags: str, env: Mapping[str, str] = {}, wrapper: Sequence[str] = (), fds: Sequence[int] = ()
+    ) -> "Daemon":
+        """Start it, without waiting for anything; `wrapper` is a command that becomes it and gets `fds`."""
         command = [*wrapper, COMMAND]
         command += ["--runtime-socket", str(self.runtime_socket), "--relay-socket", str(self.socket)]
         command += ["--relay-dir", str(self.relay_dir), "--pid-file", str(self.pid_file), *self.flags, *flags]
         with (self.root / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env={**os.environ, **env}, cwd="/"
+                command,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, **env},
+                cwd="/",
+                pass_fds=fds,
             )
         self._starts += 1
         return self
 
-    def start(self, *flags: str, env: Mapping[str, str] = {}, wrapper: Sequence[str] = ()) -> "Daemon":
+    def start(self, *flags: str, env: Mapping[str, str] = {}) -> "Daemon":
         """Start it and wait until it relays."""
         ready = self.log().count("daemon.ready")
-        self.begin(*flags, env=env, wrapper=wrapper)
+        self.begin(*flags, env=env)
         self.wait(lambda: self.log().count("daemon.ready") > ready, "the daemon to be ready")
         return self
 
