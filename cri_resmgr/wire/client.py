@@ -31,7 +31,7 @@ class _Socket(asyncio.Protocol):
         try:
             self.connection.feed(data)
         except ProtocolError as error:
-            self.connection.lost(f"not HTTP/2: {error}")
+            self.connection.lost(f"not HTTP/2: {error}", grpc.INTERNAL)
             self.close()
         self.flush()
 

@@ -111,11 +111,11 @@ class Connection:
         if self._calls.pop(stream, None) is not None:
             self.out.append(frames.reset(stream, frames.CANCEL))
 
-    def lost(self, reason: str) -> None:
-        """The connection is gone: every call ends UNAVAILABLE."""
+    def lost(self, reason: str, code: int = grpc.UNAVAILABLE) -> None:
+        """The connection is gone: every call ends with this status."""
         self.usable = False
         for stream in list(self._calls):
-            self._end(stream, Reply(grpc.UNAVAILABLE, reason))
+            self._end(stream, Reply(code, reason))
 
     def feed(self, data: bytes) -> None:
         """Handle what was read; raises `ProtocolError`."""
@@ -124,10 +124,10 @@ class Connection:
         while len(data) - at >= HEADER_SIZE:
             high, low, kind, flags, stream = frames.HEADER.unpack_from(data, at)
             stop = at + HEADER_SIZE + (high << 16 | low)
+            if stop - at > HEADER_SIZE + CHUNK:  # we never allowed larger ones; "HTTP/1.1" reads as such a one
+                raise ProtocolError(frames.FRAME_SIZE_ERROR, "frame larger than allowed")
             if stop > len(data):
                 break
-            if stop - at > HEADER_SIZE + CHUNK:  # we never allowed larger ones
-                raise ProtocolError(frames.FRAME_SIZE_ERROR, "frame larger than allowed")
             if self._block is not None and kind != CONTINUATION:
                 raise ProtocolError(frames.PROTOCOL_ERROR, "header block interrupted")
             handler = self._handlers.get(kind)
