@@ -89,7 +89,12 @@ def restless_clients(relay: Path, cri: CriClient) -> Iterator[tuple[Restless, Re
 def wait_for_more(*clients: Restless) -> None:
     """Wait until every one of `clients` has had an answer since now."""
     before = [client.done for client in clients]
-    wait_for(lambda: all(map(operator.gt, (client.done for client in clients), before)), "clients to go on")
+    try:
+        wait_for(lambda: all(map(operator.gt, (client.done for client in clients), before)), "clients to go on")
+    except TimeoutError as error:
+        for client, done in zip(clients, before, strict=True):
+            error.add_note(f"{client.done - done} answers since then; {client.failures[-3:]}")
+        raise
 
 
 def test_the_service_is_active_once_it_answers(node, cri):
