@@ -55,8 +55,8 @@ class Node:
         hooks = Pods(book).hooks() | Containers(book, decider, budget_s=flags.call_budget_s).hooks()
         dumped = {path: dumper.layer(hook, qualify) for path, hook in hooks.items()}
         taps = either(ListTaps(reconciler).tap_for, dumper.tap_for)
-        counters = Counters()
-        relay = Relay(flags.runtime_socket, opener(dumped, taps), counters=counters, endless=methods.ENDLESS)
+        counters = Counters(endless=methods.ENDLESS)
+        relay = Relay(flags.runtime_socket, opener(dumped, taps), counters=counters)
         return cls(counters, store, writer, book, decider, reconciler, dumper, relay)
 
     async def close(self) -> None:

@@ -1,6 +1,7 @@
 """Plain counters that the relay increments and others read: no locks, no library, no clock of their own."""
 
 from bisect import bisect_left
+from collections.abc import Container
 from dataclasses import dataclass, field
 
 BOUNDS_S = (
@@ -44,8 +45,9 @@ class Histogram:
 
 @dataclass(slots=True)
 class MethodCounters:
-    """One method's calls. `added_s` is known for intercepted calls only."""
+    """One method's calls. `added_s` is known for intercepted calls only; `endless` ones nobody waits for at the end."""
 
+    endless: bool = False
     calls: int = 0
     failed: int = 0  # ended with a status other than OK, or reset
     refused: int = 0  # answered by us instead of the runtime
@@ -63,6 +65,7 @@ class Counters:
     links_refused: int = 0  # the runtime could not be reached
     calls_held: int = 0  # intercepted calls in flight now
     methods: dict[str, MethodCounters] = field(default_factory=dict)
+    endless: Container[str] = ()  # paths of calls that never end
 
     def method(self, path: str) -> MethodCounters:
         """The counters of one method, by its full path `/package.Service/Method`."""
@@ -70,5 +73,5 @@ class Counters:
         if found is None:
             if len(self.methods) >= MAX_METHODS or len(path) > MAX_PATH_SIZE:
                 path = OTHER
-            found = self.methods.setdefault(path, MethodCounters())
+            found = self.methods.setdefault(path, MethodCounters(endless=path in self.endless))
         return found

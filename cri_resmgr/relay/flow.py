@@ -73,7 +73,8 @@ class Side:
             self.lead = 0
         else:
             self.lead = -rest
-        self.pump()
+        if self.waiting:
+            self.pump()
 
     def hold(self, stream: int, data: bytes, *, end: bool) -> None:
         """Keep relayed DATA for which this peer has no window left, because we spent some of it."""

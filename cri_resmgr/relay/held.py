@@ -60,7 +60,7 @@ class Held:
         self._deadline_s = None if timeout_s is None else now + timeout_s
         self._ours_since_s: float | None = None
         self._added_s = 0.0
-        self._counters = link.live[stream].counters
+        self._counters = link.live[stream][0]
         link.counters.calls_held += 1
         link.holding += 1
 
@@ -263,9 +263,8 @@ class Held:
         link.holding -= 1
         link.counters.calls_held -= 1
         link.watchers.pop(self.stream, None)
-        passing = link.live.pop(self.stream, None)
-        if passing is not None and not ok:
-            passing.counters.failed += 1
+        if link.live.pop(self.stream, None) and not ok:
+            self._counters.failed += 1
         self._hand_over()
         self._counters.added_s.observe(self._added_s)
 
@@ -284,6 +283,5 @@ class Held:
         if self._ours_since_s is not None:
             self._added_s += now - self._ours_since_s
             self._ours_since_s = None
-        passing = self.link.live.get(self.stream)
-        if passing is not None:
-            passing.begun_s = now
+        if self.stream in self.link.live:
+            self.link.live[self.stream] = self._counters, now

@@ -8,15 +8,15 @@ Whatever is malformed raises `ProtocolError` out of `from_client` or `from_runti
 """
 
 from collections import deque
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from time import monotonic
 
-from cri_resmgr.relay.counters import Counters
+from cri_resmgr.relay.counters import Counters, MethodCounters
 from cri_resmgr.relay.direction import Direction
 from cri_resmgr.relay.flow import Side
 from cri_resmgr.relay.replies import Replies
 from cri_resmgr.relay.requests import Requests
-from cri_resmgr.relay.streams import Passing, Watcher
+from cri_resmgr.relay.streams import Watcher
 from cri_resmgr.wire import frames
 from cri_resmgr.wire.frames import ACK, HEADER_SIZE, PUSH_PROMISE, SETTINGS, WINDOW_UPDATE, ProtocolError
 from cri_resmgr.wire.hpack import Decoder, Field
@@ -32,8 +32,7 @@ class Link:
     """Relays frames between `client` and `runtime`; `opener` decides which calls get a watcher.
 
     Feed `from_client` and `from_runtime`, then send what is in `client.out` and `runtime.out`.  `flush` is called
-    when output has appeared at another time, because a hook has finished.  `endless` are the paths of calls that
-    never end, which nobody waits for before closing.
+    when output has appeared at another time, because a hook has finished.
     """
 
     def __init__(
@@ -41,16 +40,15 @@ class Link:
         opener: Opener,
         *,
         counters: Counters | None = None,
-        endless: Container[str] = (),
         huffman: Huffman | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self.opener, self.clock, self.endless = opener, clock, endless
+        self.opener, self.clock = opener, clock
         self.counters = counters or Counters()
         self.client, self.runtime = Side(), Side()
         self.client.other, self.runtime.other = self.runtime, self.client
         self.watchers: dict[int, Watcher] = {}
-        self.live: dict[int, Passing] = {}
+        self.live: dict[int, tuple[MethodCounters, float]] = {}  # calls without an answer, and since when
         self.dead: deque[int] = deque()
         self.holding = 0  # calls that hooks wait for or work on
         self.held_bytes = 0  # of their messages, until they are answered
@@ -118,7 +116,7 @@ class Link:
         """A call has begun; with `more` its message is still to come, so that it can be held."""
         counters = self.counters.method(path)
         counters.calls += 1
-        self.live[stream] = Passing(counters, self.clock(), endless=path in self.endless)
+        self.live[stream] = counters, self.clock()
         if more:
             watcher = self.opener(self, stream, path, fields)
             if watcher is not None:
@@ -126,11 +124,12 @@ class Link:
 
     def ended(self, stream: int, *, ok: bool = True) -> None:
         """A call is over, as the client sees it."""
-        passing = self.live.pop(stream, None)
-        if passing is not None:
-            passing.counters.runtime_s.observe(self.clock() - passing.begun_s)
+        call = self.live.pop(stream, None)
+        if call is not None:
+            counters, begun_s = call
+            counters.runtime_s.observe(self.clock() - begun_s)
             if not ok:
-                passing.counters.failed += 1
+                counters.failed += 1
 
     def bury(self, stream: int, watcher: Watcher) -> None:
         """Let `watcher` swallow what the runtime still says on a stream that the client has its answer to."""
@@ -145,7 +144,7 @@ class Link:
     def busy(self) -> bool:
         """Whether somebody still waits for an answer."""
         unsent = bool(self.client.waiting)
-        return unsent or self.holding > 0 or any(not passing.endless for passing in self.live.values())
+        return unsent or self.holding > 0 or any(not counters.endless for counters, _ in self.live.values())
 
     @property
     def kept_bytes(self) -> int:

@@ -7,7 +7,7 @@ putting the client's header table out of step.
 from typing import TYPE_CHECKING
 
 from cri_resmgr.relay.direction import Direction
-from cri_resmgr.relay.reply_headers import ReplyHeaders
+from cri_resmgr.relay.reply_headers import ReplyHeaders, Rewritten
 from cri_resmgr.wire import frames
 from cri_resmgr.wire.frames import (
     CONTINUATION,
@@ -39,13 +39,14 @@ class Replies:
 
     def send(self, stream: int, block: bytes, *, end: bool) -> None:
         """A header block for the client, behind any DATA of the same stream."""
-        ready = frames.header_frames(stream, self.headers.sent(block), end_stream=end)
-        waiting = self.link.client.waiting
-        entry = waiting.get(stream) if waiting else None
-        if entry is None:
-            self.link.client.out.append(ready)
+        if self.headers.opening:
+            block, self.headers.opening = self.headers.opening + block, b""
+        ready = frames.header_frames(stream, block, end_stream=end)
+        client = self.link.client
+        if stream in client.waiting:
+            client.waiting[stream].trailers += ready
         else:
-            entry.trailers += ready
+            client.out.append(ready)
 
     def _data(self, data: bytes, at: int, stop: int, flags: int, stream: int) -> bool:
         link = self.link
@@ -75,16 +76,19 @@ class Replies:
         return True
 
     def _replied(self, stream: int, block: bytes, *, end: bool) -> None:
-        try:
-            again = self.headers.rewritten(block)
-        except HeaderError as error:
-            raise ProtocolError(frames.COMPRESSION_ERROR, str(error)) from error
+        again = self.headers.known.get(block) or self._rewritten(block)  # known, nearly always
         watcher = self.link.watchers.get(stream)
         if watcher is not None and watcher.reply_headers(again, end=end):
             return
         if end:
             self.link.ended(stream, ok=again.ok)
         self.send(stream, again.block, end=end)
+
+    def _rewritten(self, block: bytes) -> Rewritten:
+        try:
+            return self.headers.rewritten(block)
+        except HeaderError as error:
+            raise ProtocolError(frames.COMPRESSION_ERROR, str(error)) from error
 
     def _reset(self, data: bytes, at: int, stop: int, _flags: int, stream: int) -> bool:
         link = self.link

@@ -32,24 +32,19 @@ class ReplyHeaders:
 
     def __init__(self, decoder: Decoder) -> None:
         self.decoder = decoder
-        self._known: dict[bytes, Rewritten] = {}
-        self._opening = NO_TABLE
+        self.known: dict[bytes, Rewritten] = {}
+        self.opening = NO_TABLE  # goes before the very first block, which empties the client's table for good
 
     def rewritten(self, block: bytes) -> Rewritten:
         """Decode and write anew; raises `HeaderError`."""
-        known = self._known.get(block)
+        known = self.known.get(block)
         if known is not None:
             return known
         before = self.decoder.changes
         fields = self.decoder.decode(block)
         fresh = made(fields)
         if self.decoder.changes != before:
-            self._known.clear()
-        elif len(self._known) < MAX_CACHED_BLOCKS and len(block) < MAX_CACHED_SIZE:
-            self._known[block] = fresh
+            self.known.clear()
+        elif len(self.known) < MAX_CACHED_BLOCKS and len(block) < MAX_CACHED_SIZE:
+            self.known[block] = fresh
         return fresh
-
-    def sent(self, block: bytes) -> bytes:
-        """The block as it goes out: the very first one empties the client's table, whatever is announced later."""
-        opening, self._opening = self._opening, b""
-        return opening + block if opening else block

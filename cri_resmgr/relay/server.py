@@ -9,7 +9,7 @@ the runtime itself.
 import asyncio
 import socket
 import sys
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from functools import partial
 from typing import cast
 
@@ -164,11 +164,9 @@ class Pair:
 class Relay:
     """Accepts kubelet connections on a listening socket and relays each to `runtime_path`."""
 
-    def __init__(
-        self, runtime_path: str, opener: Opener, *, counters: Counters, endless: Container[str] = frozenset()
-    ) -> None:
+    def __init__(self, runtime_path: str, opener: Opener, *, counters: Counters) -> None:
         self.counters = counters
-        self._runtime_path, self._opener, self._endless = runtime_path, opener, endless
+        self._runtime_path, self._opener = runtime_path, opener
         self._pairs: set[Pair] = set()
         self._connecting: set[asyncio.Task[None]] = set()
         self._view = memoryview(bytearray(READ_BYTES))
@@ -218,5 +216,5 @@ class Relay:
         self.counters.links_open -= 1
 
     def _accepted(self) -> Peer:
-        link = Link(self._opener, counters=self.counters, endless=self._endless, huffman=self._huffman)
+        link = Link(self._opener, counters=self.counters, huffman=self._huffman)
         return Pair(self, link, self._view).client

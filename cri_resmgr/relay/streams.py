@@ -1,19 +1,9 @@
-"""What the link keeps for a stream: a note for every call, and a watcher for those that are held, dead or tapped."""
+"""Who watches a stream: nobody, for nearly all of them; else a call that is held, dead or tapped."""
 
 from typing import Protocol
 
-from cri_resmgr.relay.counters import MethodCounters
 from cri_resmgr.relay.flow import Side
 from cri_resmgr.relay.reply_headers import Rewritten
-
-
-class Passing:
-    """A call that passes: only what the counters need."""
-
-    __slots__ = ("begun_s", "counters", "endless")
-
-    def __init__(self, counters: MethodCounters, begun_s: float, *, endless: bool = False) -> None:
-        self.counters, self.begun_s, self.endless = counters, begun_s, endless
 
 
 class Watcher(Protocol):

@@ -7,6 +7,7 @@ from itertools import cycle
 
 from h2.events import RequestReceived
 
+from cri_resmgr.relay.counters import Counters
 from cri_resmgr.relay.dead import Dead
 from cri_resmgr.relay.held import Limits
 from cri_resmgr.relay.hooks import Hook, TapFor
@@ -51,7 +52,7 @@ class Conversation:
         clock: Callable[[], float] = lambda: 0.0,
         endless: tuple[str, ...] = (),
     ) -> None:
-        self.link = Link(opener(hooks, tap_for, limits=limits), clock=clock, endless=endless)
+        self.link = Link(opener(hooks, tap_for, limits=limits), clock=clock, counters=Counters(endless=endless))
         self.dice = random.Random(seed)
         self.client, self.runtime = (Peer(client=client, dice=self.dice) for client in (True, False))
         self.silent: set[int] = set()  # streams that the runtime does not answer by itself
