@@ -34,7 +34,10 @@ class Stepper:
         self._step(None)
 
     def cancel(self) -> None:
-        """Raise `CancelledError` where the coroutine waits, as cancelling a task does."""
+        """Raise `CancelledError` where the coroutine waits.
+
+        Unlike with a task what it waits for goes on: others may wait for it, too.
+        """
         if self._ended:
             return
         if self._awaited is not None:

@@ -1,8 +1,9 @@
 """Our header tables against the hpack package: whatever one writes the other reads, and both keep the same table."""
 
 import hpack
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from relay.effort import examples
 
 from cri_resmgr.wire.hpack import Decoder, HeaderError, encode
 from cri_resmgr.wire.huffman import Huffman, HuffmanError
@@ -20,7 +21,7 @@ def entries(decoder: Decoder) -> list[tuple[bytes, bytes]]:
     return list(reversed(decoder.entries))
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(BLOCKS)
 def test_what_the_oracle_writes_is_read_and_both_tables_stay_the_same(blocks):
     encoder, decoder = hpack.Encoder(), Decoder()
@@ -35,7 +36,7 @@ def test_what_the_oracle_writes_is_read_and_both_tables_stay_the_same(blocks):
         assert decoder.capacity == encoder.header_table_size
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.lists(FIELDS, max_size=10))
 def test_what_we_write_is_read_by_the_oracle_which_need_not_remember_it(lists):
     oracle = hpack.Decoder(max_header_list_size=1 << 22)
@@ -54,7 +55,7 @@ OPENINGS = st.sampled_from(
 GARBAGE = st.lists(st.binary(max_size=20) | OPENINGS, max_size=12).map(b"".join)
 
 
-@settings(max_examples=600, deadline=None)
+@examples(600)
 @given(st.lists(GARBAGE, max_size=8))
 def test_garbage_is_read_like_the_oracle_reads_it_or_refused(blocks):
     decoder, oracle = Decoder(), hpack.Decoder(max_header_list_size=1 << 20)
@@ -68,14 +69,14 @@ def test_garbage_is_read_like_the_oracle_reads_it_or_refused(blocks):
         assert 0 <= decoder.size <= decoder.capacity <= decoder.allowed
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.binary(max_size=200))
 def test_huffman_strings_survive(text):
     coded = hpack.Encoder().huffman_coder.encode(text)
     assert Huffman().decode(coded) == text
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.binary(max_size=40))
 def test_a_huffman_string_has_one_writing(data):
     try:

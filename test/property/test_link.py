@@ -7,9 +7,10 @@ either side at any time.  Each reply is compared, and at the end everything must
 import asyncio
 from dataclasses import dataclass
 
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from relay.conversation import Conversation
+from relay.effort import examples
 from relay.hooks import PATHS, outcome
 from structlog.testing import capture_logs
 
@@ -115,11 +116,7 @@ class Run:
             assert self.net.result(stream) == outcome(call.path, self.body(call)), call
 
 
-# No `explain`: it runs a failing example hundreds of times more.
-PHASES = [Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink]
-
-
-@settings(max_examples=60, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
+@examples(80)
 @given(steps=STEPS, cuts=CUTS, seed=st.integers(0, 1 << 16))
 def test_every_reply_is_right_and_everything_is_accounted_for(steps, cuts, seed):
     async def main() -> None:

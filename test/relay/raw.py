@@ -65,11 +65,11 @@ class Got:
 class Reader:
     """Reads what a link puts out towards one peer, as strictly as that peer would; headers with the hpack package."""
 
-    def __init__(self, *, from_client: bool, max_table: int = 4096) -> None:
+    def __init__(self, *, from_client: bool, max_table: int = 4096, strict: bool = True) -> None:
         self.decoder = hpack.Decoder(max_header_list_size=1 << 21)
         self.decoder.max_allowed_table_size = max_table
         self.streams: dict[int, Got] = {}
-        self.kinds: list[int] = []
+        self._strict = strict  # else: overlooks what was wrong with frames before they were relayed
         self._buffer = b"" if from_client else PREFACE  # the preface is to be skipped either way
         self._greeted = False
         self._block: tuple[int, int, bytearray] | None = None
@@ -95,9 +95,8 @@ class Reader:
         return found
 
     def _note(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
-        self.kinds.append(kind)
         assert (self._block is None) != (kind == CONTINUATION), "a header block is not interrupted"
-        got = self.streams.setdefault(stream, Got())
+        got = self.streams.setdefault(stream & 0x7FFFFFFF, Got())
         if kind == HEADERS:
             first, last = frames.fragment_of(payload, 0, len(payload), flags)
             self._block = stream, flags, bytearray(payload[first:last])
@@ -106,7 +105,7 @@ class Reader:
             assert self._block[0] == stream
             self._block[2].extend(payload)
         elif kind == DATA:
-            first, last = frames.body_of(payload, 0, len(payload), flags)
+            first, last = frames.body_of(payload, 0, len(payload), flags if self._strict else 0)
             got.data += payload[first:last]
             got.ended = got.ended or bool(flags & END_STREAM)
         elif kind == frames.RST_STREAM:

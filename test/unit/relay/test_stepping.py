@@ -108,7 +108,7 @@ async def test_errors_come_out_and_those_of_futures_go_in():
     assert isinstance(steps.errors[0], ValueError)
 
 
-async def test_cancelling_raises_where_the_coroutine_waits_and_forgets_the_future():
+async def test_cancelling_raises_where_the_coroutine_waits_and_leaves_the_future_to_others():
     future = asyncio.get_running_loop().create_future()
 
     async def hook() -> bytes:
