@@ -1,117 +1,15 @@
-"""The manager with a real ledger and store; the kubelet, the runtime and the policy are the test's."""
+"""A manager for each test."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from doubles.calls import FakeCall, accepting
-from doubles.runtime import FakeRuntime, MemoryClient, resources
-from google.protobuf.message import Message
+from doubles.runtime import FakeRuntime
 from structlog.testing import capture_logs
+from unit.manager.managers import Manager
 
-from cri_resmgr.cri import api_pb2 as api
-from cri_resmgr.cri import methods
-from cri_resmgr.cri.runtime import Runtime
-from cri_resmgr.manager.book import Book
-from cri_resmgr.manager.containers import Containers
-from cri_resmgr.manager.deciding import Decider
-from cri_resmgr.manager.pods import Pods
-from cri_resmgr.manager.reconciling import Reconciler
-from cri_resmgr.relay.hooks import Hook
-from cri_resmgr.state.ledger import Ledger
 from cri_resmgr.state.store import Store
-from cri_resmgr.state.writer import Writer
-from cri_resmgr.values.decisions import Decision
-from cri_resmgr.values.workloads import Container, Pod
-
-
-@dataclass
-class ScriptedPolicy:
-    """A policy that says what the test wants: `answer` is asked with (event, container, pod, running)."""
-
-    answer: Callable[..., Decision] = lambda *_: Decision(reasons=("as asked",))
-    asked: list[tuple[str, Container, Pod, Sequence[Container]]] = field(default_factory=list)
-    name = "scripted"
-
-    def create(self, container: Container, pod: Pod, running: Sequence[Container]) -> Decision:
-        return self._ask("create", container, pod, running)
-
-    def update(self, container: Container, pod: Pod, running: Sequence[Container]) -> Decision:
-        return self._ask("update", container, pod, running)
-
-    def release(self, container: Container, pod: Pod, running: Sequence[Container]) -> Decision:
-        return self._ask("release", container, pod, running)
-
-    def _ask(self, *question: object) -> Decision:
-        self.asked.append(question)  # type: ignore[arg-type]
-        return self.answer(*question)
-
-
-class Manager:
-    """All parts between the hooks and the store, over a runtime in memory."""
-
-    def __init__(self, store: Store, runtime: FakeRuntime, *, budget_s: float) -> None:
-        self.store, self.runtime, self.policy = store, runtime, ScriptedPolicy()
-        self.ledger = Ledger(*store.load())
-        self.writer = Writer(self.ledger, store)
-        self.book = Book(self.ledger, self.writer)
-        self.decider = Decider(self.policy, budget_s=budget_s)
-        self.containers = Containers(self.book, self.decider, budget_s=budget_s)
-        self.hooks: dict[str, Hook] = Pods(self.book).hooks() | self.containers.hooks()
-        self.clock_s = 0.0
-        self.client = MemoryClient(runtime)
-        self.reconciler = Reconciler(self.book, Runtime(self.client), clock=lambda: self.clock_s)
-
-    def reconciled(self) -> "Manager":
-        """The first comparison with the runtime counts as done."""
-        self.book.doubted.clear()
-        self.book.reconciled.set_result(None)
-        return self
-
-    def begin(self, method: str, request: Message | bytes, *, remaining_s: float | None = None) -> FakeCall:
-        """A call of the kubelet."""
-        return FakeCall(method, request, remaining_s=remaining_s).begin(self.hooks[method])
-
-    async def do(self, method: str, request: Message | bytes) -> bytes:
-        """A call that the runtime answers at once."""
-        call = self.begin(method, request)
-        await call.until_forwarded()
-        return await accepting(self.runtime, call).result()
-
-    async def run_pod(self, name: str = "web") -> str:
-        """A pod; its id."""
-        reply = await self.do(methods.RUN_POD_SANDBOX, run_request(name))
-        return api.RunPodSandboxResponse.FromString(reply).pod_sandbox_id
-
-    async def run_container(self, pod_id: str, name: str = "c", attempt: int = 0, **asked: int | str) -> str:
-        """A running container; its id."""
-        reply = await self.do(methods.CREATE_CONTAINER, create_request(pod_id, name, attempt, **asked))
-        container_id = api.CreateContainerResponse.FromString(reply).container_id
-        await self.do(methods.START_CONTAINER, api.StartContainerRequest(container_id=container_id))
-        return container_id
-
-    def container(self, pod_id: str, name: str = "c", attempt: int = 0) -> Container | None:
-        """What the ledger says."""
-        return self.ledger.containers.get(f"{pod_id}/{name}/{attempt}")
-
-    def stored(self) -> dict[str, Container]:
-        """What a daemon that starts now would read."""
-        return {container.key: container for container in self.store.load()[1]}
-
-
-def run_request(name: str = "web") -> api.RunPodSandboxRequest:
-    metadata = api.PodSandboxMetadata(name=name, namespace="shop", uid=f"uid-{name}")
-    config = api.PodSandboxConfig(metadata=metadata, labels={"app": name}, annotations={"note": "x"})
-    config.linux.cgroup_parent = f"/kubepods/{name}"
-    return api.RunPodSandboxRequest(config=config, runtime_handler="runc")
-
-
-def create_request(pod_id: str, name: str = "c", attempt: int = 0, **asked: int | str) -> api.CreateContainerRequest:
-    config = api.ContainerConfig(metadata=api.ContainerMetadata(name=name, attempt=attempt))
-    config.linux.resources.CopyFrom(resources(**asked))
-    return api.CreateContainerRequest(pod_sandbox_id=pod_id, config=config)
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 from doubles.calls import FakeCall, accepting
 from doubles.runtime import FakeRuntime, resources
-from unit.manager.conftest import Manager, create_request
+from unit.manager.managers import Manager, create_request
 
 from cri_resmgr.cri import api_pb2 as api
 from cri_resmgr.cri import methods

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from doubles.calls import FakeCall
-from unit.manager.conftest import run_request
+from unit.manager.managers import run_request
 
 from cri_resmgr.cri import api_pb2 as api
 from cri_resmgr.cri import methods

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from doubles.runtime import StatusError
-from unit.manager.conftest import create_request, run_request
+from unit.manager.managers import create_request, run_request
 
 from cri_resmgr.cri import api_pb2 as api
 from cri_resmgr.cri import methods
