@@ -80,7 +80,7 @@ async def main(path: str, runtime: str) -> None:
         listener.bind(str(aside))
         listener.listen(1024)
         aside.rename(path)
-        await relay.start(listener)
+        relay.start(listener)
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         loop.add_signal_handler(signal.SIGTERM, stop.set)

@@ -264,3 +264,11 @@ def test_relayed_data_minds_no_stream_window_of_ours():
     side.announce([(INITIAL, 1 << 20)])
     side.acknowledged(ACKNOWLEDGEMENT)
     assert side.waiting[3].window == UNBOUNDED
+
+
+def test_data_of_ours_minds_a_connection_window_that_others_have_used_up():
+    side, _ = sides()
+    side.window = 50
+    side.send(1, b"x" * 100, 65_535, end=True)
+    assert sent(side) == [(1, 50, 0)]
+    assert side.window == 0

@@ -597,3 +597,61 @@ async def test_what_a_call_has_cost_is_counted():
     assert counted.runtime_s.total_s == pytest.approx(0.2)
     assert sum(counted.runtime_s.counts) == sum(counted.added_s.counts) == 1
     assert net.link.counters.methods["/refuse"].refused == 1
+
+
+async def test_window_that_the_runtime_gives_early_is_for_us_and_not_for_the_client():
+    gate = asyncio.get_running_loop().create_future()
+
+    async def hook(call: Call) -> bytes:
+        await gate
+        return await call.forward(call.request)
+
+    net = Conversation({"/x": hook})
+    await net.settle()
+    net.runtime.announce(window=1_000)
+    await net.settle()
+    net.runtime.reading = False
+    stream = net.call(b"/x", b"q" * 400)
+    await net.settle()
+    net.runtime.h2.increment_flow_control_window(500, stream)
+    await net.settle()
+    assert net.client.h2.streams[stream].outbound_flow_control_window == 1_000 - 405
+    gate.set_result(None)
+    await net.settle()
+    assert net.requests[stream] == (b"/x", b"q" * 400)
+    net.runtime.reading = True
+
+
+async def test_a_grown_request_uses_window_that_the_runtime_gave_early():
+    gate = asyncio.get_running_loop().create_future()
+
+    async def hook(call: Call) -> bytes:
+        await gate
+        return await call.forward(b"g" * 1_400)
+
+    net = Conversation({"/x": hook})
+    await net.settle()
+    net.runtime.announce(window=1_000)
+    await net.settle()
+    net.runtime.reading = False
+    stream = net.call(b"/x", b"q")
+    await net.settle()
+    net.runtime.h2.increment_flow_control_window(500, stream)
+    await net.settle()
+    gate.set_result(None)
+    await net.settle()
+    assert net.requests[stream] == (b"/x", b"g" * 1_400)
+
+
+async def test_padding_of_a_held_request_uses_up_no_window_for_good():
+    net = Conversation()
+    await net.settle()
+    stream = net.call(b"/same", None)
+    body = b"\0" + (6_000).to_bytes(4, "big") + b"q" * 6_000
+    for at in range(0, len(body), 10):  # 150 KB of padding through a window of 64 KB
+        if net.client.h2.local_flow_control_window(stream) < 300:
+            await net.settle()
+        net.client.h2.send_data(stream, body[at : at + 10], pad_length=250, end_stream=at + 10 >= len(body))
+    await net.settle()
+    assert net.result(stream) == (b"echo:" + b"q" * 6_000, 0)
+    await net.check_rest()

@@ -186,3 +186,22 @@ async def test_somebody_waits_for_an_answer_that_is_still_on_its_way():
     await net.settle()
     assert net.result(stream) == (b"r" * 200_000, 0)
     assert not net.link.busy
+
+
+async def test_the_empty_end_of_a_stream_does_not_overtake_its_waiting_data():
+    net = Conversation()
+    net.runtime.reading = False
+    net.call(b"/grow", b"")  # uses up the window of the connection
+    await net.settle()
+    stream = net.call(b"/pass", None)
+    net.client.h2.send_data(stream, b"\0\0\0\0\5hel")
+    await net.settle()
+    assert net.link.runtime.waiting[stream].data == b"\0\0\0\0\5hel"
+    net.client.h2.send_data(stream, b"lo")
+    net.client.h2.send_data(stream, b"", end_stream=True)
+    await net.settle()
+    assert not net.runtime.incoming[stream].ended
+    net.runtime.reading = True
+    await net.settle()
+    assert net.requests[stream] == (b"/pass", b"hello")
+    await net.check_rest()
