@@ -48,6 +48,7 @@ class Side:
         self.initial = frames.DEFAULT_WINDOW  # of a new stream
         self.lead = 0
         self.fed = False  # it got DATA that the other peer did not send just now, see `Requests`
+        self.greeted = False  # this peer has sent its first SETTINGS
         self.max_frame = CHUNK  # what this peer may be sent
         self.waiting: dict[int, Waiting] = {}
         self.own_bytes = self.relayed_bytes = 0  # of DATA in `waiting`
@@ -158,6 +159,7 @@ class Side:
         if len(self._announced) >= MAX_UNACKNOWLEDGED:
             raise ProtocolError(frames.PROTOCOL_ERROR, "too many SETTINGS without acknowledgement")
         self._announced.append(settings)
+        self.greeted = True
         for key, value in settings:
             if key == frames.SETTINGS_MAX_FRAME_SIZE:
                 self.max_frame = max(self.max_frame, min(value, 0xFFFFFF))

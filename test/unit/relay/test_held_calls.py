@@ -655,3 +655,54 @@ async def test_padding_of_a_held_request_uses_up_no_window_for_good():
     await net.settle()
     assert net.result(stream) == (b"echo:" + b"q" * 6_000, 0)
     await net.check_rest()
+
+
+async def test_a_reply_that_its_client_gave_up_is_forgotten():
+    net = Conversation(reply=lambda _path, _body: (b"r" * 200_000, 0))
+    net.client.reading = False
+    held, passing = net.call(b"/same", b"x"), net.call(b"/pass", b"x")
+    await net.settle()
+    assert net.link.client.waiting
+    for stream in (held, passing):
+        net.client.reset(stream)
+    await net.settle()
+    assert not net.link.client.waiting
+    net.client.reading = True
+    await net.settle()
+    net.check_balance()
+    net.check_nothing_kept()
+
+
+async def test_a_request_that_its_client_gave_up_is_not_sent_any_more():
+    net = Conversation()
+    net.runtime.reading = False
+    held = net.call(b"/same", b"q" * 100_000)
+    await net.settle()
+    passing = net.call(b"/pass", b"p" * 2_000)
+    await net.settle()
+    assert set(net.link.runtime.waiting) == {held, passing}
+    for stream in (held, passing):
+        net.client.reset(stream)
+    await net.settle()
+    assert not net.link.runtime.waiting
+    net.runtime.reading = True
+    await net.settle()
+    assert [net.runtime.incoming[stream].reset for stream in (held, passing)] == [CANCEL, CANCEL]
+    await net.check_rest()
+
+
+async def test_a_request_that_the_runtime_gave_up_is_not_sent_any_more():
+    net = Conversation()
+    net.runtime.reading = False
+    held = net.call(b"/same", b"q" * 100_000)
+    await net.settle()
+    passing = net.call(b"/pass", b"p" * 2_000)
+    await net.settle()
+    for stream in (held, passing):
+        net.runtime.reset(stream, 7)
+    await net.settle()
+    assert not net.link.runtime.waiting
+    assert [net.client.incoming[stream].reset for stream in (held, passing)] == [7, 7]
+    net.runtime.reading = True
+    await net.settle()
+    await net.check_rest()
