@@ -8,6 +8,7 @@ from relay.hooks import DETAILS, HOOKS, PATHS, REFUSAL, outcome, same
 
 from cri_resmgr.relay.held import Limits
 from cri_resmgr.relay.hooks import Call, Failed, Gone, Refused
+from cri_resmgr.wire.frames import reset
 
 MIB = 1 << 20
 CANCEL, NO_ERROR = 8, 0
@@ -705,4 +706,23 @@ async def test_a_request_that_the_runtime_gave_up_is_not_sent_any_more():
     assert [net.client.incoming[stream].reset for stream in (held, passing)] == [7, 7]
     net.runtime.reading = True
     await net.settle()
+    await net.check_rest()
+
+
+async def test_a_reset_behind_the_runtimes_answer_does_not_disturb_a_hook_that_goes_on():
+    """As Go servers send it when they have answered before the end of a request."""
+    gate = asyncio.get_running_loop().create_future()
+
+    async def hook(call: Call) -> bytes:
+        reply = await call.forward(call.request)
+        await gate
+        return reply
+
+    net = Conversation({"/x": hook})
+    stream = net.call(b"/x", b"x")
+    await net.settle()
+    net.link.from_runtime(reset(stream, NO_ERROR))
+    gate.set_result(None)
+    await net.settle()
+    assert net.result(stream) == (b"echo:x", 0)
     await net.check_rest()

@@ -6,7 +6,7 @@ from relay.raw import ANSWERED, GREETING, Reader, opening, reply, request, setti
 
 from cri_resmgr.relay.link import Link
 from cri_resmgr.relay.opening import opener
-from cri_resmgr.wire.frames import DATA, END_STREAM, PADDED, frame, goaway, reset, window_update
+from cri_resmgr.wire.frames import ACK, DATA, END_STREAM, PADDED, PING, frame, goaway, reset, window_update
 
 
 def link_of_nobody() -> Link:
@@ -205,3 +205,51 @@ async def test_the_empty_end_of_a_stream_does_not_overtake_its_waiting_data():
     await net.settle()
     assert net.requests[stream] == (b"/pass", b"hello")
     await net.check_rest()
+
+
+async def test_a_reset_in_the_middle_of_a_reply_drops_what_waits_of_it():
+    net = Conversation()
+    net.call(b"/grow", b"x" * 60_000)  # uses up the client's window with DATA of ours
+    net.client.reading = False
+    await net.settle()
+    stream = net.call(b"/pass", b"")
+    net.silent.add(stream)
+    await net.settle()
+    net.runtime.h2.send_headers(stream, [(b":status", b"200")])
+    net.runtime.h2.send_data(stream, b"r" * 5_000)
+    net.move()
+    assert net.link.client.waiting[stream].data == b"r" * 5_000
+    net.runtime.reset(stream, 7)
+    await net.settle()
+    assert stream not in net.link.client.waiting
+    assert net.client.incoming[stream].reset == 7
+    net.client.reading = True
+    await net.settle()
+    assert not net.client.incoming[stream].body
+    await net.check_rest()
+
+
+async def test_a_ping_after_data_of_ours_is_answered_here_once():
+    """gRPC clients measure the line so; a runtime takes pings that follow no DATA of its own for abuse."""
+    net = Conversation()
+    net.call(b"/own", b"x")
+    await net.settle()
+    seen = [ping(net, number) for number in (b"1" * 8, b"2" * 8)]
+    assert seen == [(frame(PING, ACK, 0, b"1" * 8), b""), (b"", frame(PING, 0, 0, b"2" * 8))]
+
+
+async def test_a_ping_after_data_of_the_runtime_passes():
+    net = Conversation()
+    net.call(b"/pass", b"x")
+    await net.settle()
+    assert ping(net, b"1" * 8) == (b"", frame(PING, 0, 0, b"1" * 8))
+    assert ping(net, b"2" * 8, flags=ACK) == (b"", frame(PING, ACK, 0, b"2" * 8))
+
+
+def ping(net: Conversation, payload: bytes, *, flags: int = 0) -> tuple[bytes, bytes]:
+    """What goes back to the client, and what on to the runtime."""
+    net.link.from_client(frame(PING, flags, 0, payload))
+    said = b"".join(net.link.client.out), b"".join(net.link.runtime.out)
+    net.link.client.out.clear()
+    net.link.runtime.out.clear()
+    return said
