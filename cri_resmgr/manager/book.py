@@ -23,6 +23,7 @@ class Book:
     def __init__(self, ledger: Ledger, writer: Writer) -> None:
         self.ledger, self._writer = ledger, writer
         self.creating: Counter[str] = Counter()
+        self._repeated: set[str] = set()  # of those, keys of more than one call
         self.doubted = asyncio.Event()
         self.doubted.set()
         self.reconciled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -68,8 +69,16 @@ class Book:
 
     @contextmanager
     def creation(self, container: Container) -> Iterator[None]:
-        """While the runtime makes a container: its record stands, and if the call is cut off it stays."""
-        key, before = container.key, self.ledger.put(container)
+        """While the runtime makes a container: its record stands, and if the call is cut off it stays.
+
+        What is there already under that key keeps its record: most likely the kubelet asks for it twice.
+        """
+        key = container.key
+        before = self.ledger.containers.get(key)
+        if before is None or not before.id:
+            self.ledger.put(container)
+        if self.creating[key]:
+            self._repeated.add(key)
         self.creating[key] += 1
         try:
             with self.doubting():
@@ -81,6 +90,7 @@ class Book:
             self.creating[key] -= 1
             if not self.creating[key]:
                 del self.creating[key]
+                self._repeated.discard(key)
 
     async def written(self, container: Container) -> None:
         """A decision is in the store before it has an effect, or if the store fails as soon as that works again.
@@ -98,9 +108,12 @@ class Book:
         self.ledger.put(container)
         self._writer.soon()
 
-    def created(self, key: str, container_id: str) -> None:
-        """The runtime has named a container."""
-        self.ledger.created(key, container_id)
+    def created(self, container: Container, container_id: str) -> None:
+        """The runtime has named a container; if it went with its pod meanwhile, that changes nothing."""
+        now = self.ledger.containers.get(container.key)
+        if now is not None and now.id not in {"", container_id}:  # which is gone without our noticing
+            self.ledger.put(container)
+        self.ledger.created(container.key, container_id)
         self._writer.soon()
 
     def moved(self, container: Container, state: State) -> None:
@@ -127,11 +140,12 @@ class Book:
     def _not_created(self, key: str, before: Container | None) -> None:
         """Refused, most likely because it is there already: a kubelet that was cut off asks once more for the same."""
         now = self.ledger.containers.get(key)
-        if now is None or now.id:  # gone with its pod, or made by a call beside this one
+        if now is None:  # gone with its pod
             return
-        if before is not None:
+        if before is None and key not in self._repeated:
+            self.forgotten(now)
+            return
+        if before is not None and not now.id:
             self.ledger.put(before)
             self._writer.soon()
-            self.doubted.set()
-        elif self.creating[key] == 1:
-            self.forgotten(now)
+        self.doubted.set()

@@ -54,7 +54,7 @@ class Containers:
             turn.end()
         container_id = decoded(call, lambda: messages.container_id_of_created(reply))
         if container_id:
-            self._book.created(container.key, container_id)
+            self._book.created(container, container_id)
         else:
             self._book.doubted.set()
         return reply

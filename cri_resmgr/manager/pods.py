@@ -30,10 +30,11 @@ class Pods:
         return reply
 
     async def stop(self, call: Call) -> bytes:
-        """The containers of a stopped pod have ended."""
+        """The containers of a stopped pod have ended; one that is being created meanwhile speaks for itself."""
+        known = [container.id for container in self._book.ledger.of_pod(id_in(call)) if container.id]
         with self._book.doubting():
             reply = await call.forward(call.request)
-        for container in self._book.ledger.of_pod(id_in(call)):
+        for container in filter(None, map(self._book.ledger.by_id, known)):
             self._book.ended(container)
         return reply
 

@@ -117,7 +117,7 @@ class Reconciler:
         """A container that we were creating when we died has its id now."""
         mine = self._book.ledger.containers.get(listed.key)
         if mine is not None and not mine.id and listed.key not in self._book.creating:
-            self._book.created(listed.key, listed.id)
+            self._book.created(mine, listed.id)
         return listed
 
     async def _adopt(self, listed: list[Container]) -> None:

@@ -189,6 +189,40 @@ async def test_of_two_creates_of_one_container_the_refused_one_takes_nothing_awa
     assert not manager.book.creating
 
 
+async def test_a_refusal_after_its_twin_was_cut_off_keeps_the_record_of_what_the_twin_may_have_made(manager):
+    pod_id = await manager.run_pod()
+    first, second = (manager.begin(CREATE, create_request(pod_id, cpu_shares=512)) for _ in range(2))
+    manager.runtime.answer(CREATE, second.forwarded)
+    second.cancel()
+    with pytest.raises(Failed):
+        await accepting(manager.runtime, first).result()
+    await manager.reconciler.once()
+    container = manager.container(pod_id)
+    assert container.id in manager.runtime.containers
+    assert not container.adopted
+
+
+async def test_while_a_create_is_repeated_the_container_that_is_there_is_known(manager):
+    pod_id = await manager.run_pod()
+    container_id = await manager.run_container(pod_id, cpu_shares=512)
+    again = manager.begin(CREATE, create_request(pod_id, cpu_shares=512))
+    await manager.do(UPDATE, update(container_id, cpu_shares=1024))
+    with pytest.raises(Failed):
+        await accepting(manager.runtime, again).result()
+    assert manager.ledger.by_id(container_id).asked == Resources(cpu_shares=1024)
+
+
+async def test_a_container_that_went_without_our_noticing_is_replaced_by_its_namesake(manager):
+    pod_id = await manager.run_pod()
+    old = await manager.run_container(pod_id, cpu_shares=512)
+    del manager.runtime.containers[old]
+    await manager.do(CREATE, create_request(pod_id, cpu_shares=1024))
+    container = manager.container(pod_id)
+    assert (container.asked, container.state) == (Resources(cpu_shares=1024), State.CREATED)
+    assert container.id in manager.runtime.containers
+    assert manager.ledger.by_id(old) is None
+
+
 async def test_two_creates_that_are_both_refused_leave_nothing_that_lasts(manager):
     pod_id = await manager.run_pod()
     calls = [manager.begin(CREATE, create_request(pod_id)) for _ in range(2)]

@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from doubles.calls import FakeCall
-from unit.manager.managers import run_request
+from doubles.calls import FakeCall, accepting
+from unit.manager.managers import create_request, run_request
 
 from cri_resmgr.cri import api_pb2 as api
 from cri_resmgr.cri import methods
@@ -69,6 +69,15 @@ async def test_the_containers_of_a_stopped_pod_have_ended(manager):
     assert {c.state for c in manager.ledger.of_pod(pod_id)} == {State.EXITED}
     assert manager.container(other, "a").state is State.RUNNING
     assert set(manager.ledger.pods) == {pod_id, other}
+
+
+async def test_a_container_that_is_created_while_its_pod_is_stopped_speaks_for_itself(manager):
+    pod_id = await manager.run_pod()
+    create = manager.begin(methods.CREATE_CONTAINER, create_request(pod_id))
+    stop = manager.begin(STOP, request(STOP, pod_id)).answer(b"")
+    await accepting(manager.runtime, create).result()
+    await stop.result()
+    assert manager.container(pod_id).state is State.CREATED
 
 
 async def test_a_pod_that_could_not_be_stopped_runs_on(manager):
