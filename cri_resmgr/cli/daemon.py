@@ -112,12 +112,12 @@ class Daemon:
 
     async def _serve(self, node: Node, listener: Listener) -> None:
         """Relay until we are told to stop, then finish what has begun."""
+        watching = Watching(self._flags, node, reasons=lambda: self._unhealthy(node))
+        await watching.apply(self._settings)
         async with AsyncExitStack() as undo, asyncio.TaskGroup() as tasks:
-            watching = Watching(self._flags, node, reasons=lambda: self._unhealthy(node))
             undo.push_async_callback(watching.close)
-            await watching.apply(self._settings)
             configuring.remember(self._flags, self._settings)
-            await node.relay.start(listener.socket)
+            node.relay.start(listener.socket)
             background = [
                 tasks.create_task(node.reconciler.run()),
                 tasks.create_task(self._follow_reloads(node, watching)),
@@ -138,8 +138,12 @@ class Daemon:
 
     async def _follow_reloads(self, node: Node, watching: Watching) -> None:
         async def apply(settings: Settings) -> None:
-            await watching.apply(settings)  # the only part that can still fail comes first
             logging.configure(settings.logger.over(self._flags.logging))
+            try:
+                await watching.apply(settings)
+            except BadInput:
+                logging.configure(self._settings.logger.over(self._flags.logging))
+                raise
             node.dumper.configure(settings.dump)
 
         while True:

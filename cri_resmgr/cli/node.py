@@ -19,11 +19,13 @@ from cri_resmgr.observe.dump import Dumper
 from cri_resmgr.observe.dump_qualifiers import qualifier
 from cri_resmgr.policies import registry
 from cri_resmgr.relay.counters import Counters
+from cri_resmgr.relay.elsewhere import served_by, served_by_nobody
 from cri_resmgr.relay.opening import opener
 from cri_resmgr.relay.server import Relay
 from cri_resmgr.state.ledger import Ledger
 from cri_resmgr.state.store import Store
 from cri_resmgr.state.writer import Writer
+from cri_resmgr.wire.client import Client
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Node:
     reconciler: Reconciler
     dumper: Dumper
     relay: Relay
+    images: Client  # of a separate image service
 
     @classmethod
     def open(cls, flags: Flags, settings: Settings, runtime: Runtime) -> "Node":
@@ -54,13 +57,19 @@ class Node:
         qualify = partial(qualifier, pod=ledger.pods.get, container=ledger.by_id)
         hooks = Pods(book).hooks() | Containers(book, decider, budget_s=flags.call_budget_s).hooks()
         dumped = {path: dumper.layer(hook, qualify) for path, hook in hooks.items()}
+        images = Client(flags.image_socket)
+        services = {}
+        if flags.image_socket != flags.runtime_socket:
+            hook = served_by(images) if flags.image_socket else served_by_nobody
+            services[methods.IMAGE_SERVICE] = dumper.layer(hook, qualify)
         taps = either(ListTaps(reconciler).tap_for, dumper.tap_for)
         counters = Counters(endless=methods.ENDLESS)
-        relay = Relay(flags.runtime_socket, opener(dumped, taps), counters=counters)
-        return cls(counters, store, writer, book, decider, reconciler, dumper, relay)
+        relay = Relay(flags.runtime_socket, opener(dumped, taps, services=services), counters=counters)
+        return cls(counters, store, writer, book, decider, reconciler, dumper, relay, images)
 
     async def close(self) -> None:
         """Write what is pending and let go of the files."""
+        self.images.close()
         await self.writer.close()
         self.store.close()
         self.dumper.close()

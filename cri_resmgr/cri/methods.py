@@ -12,7 +12,8 @@ from google.protobuf.message import Message
 from cri_resmgr.cri import api_pb2
 
 RUNTIME = "/runtime.v1.RuntimeService/"
-IMAGES = "/runtime.v1.ImageService/"
+IMAGE_SERVICE = "runtime.v1.ImageService"
+IMAGES = f"/{IMAGE_SERVICE}/"
 
 RUN_POD_SANDBOX = RUNTIME + "RunPodSandbox"
 STOP_POD_SANDBOX = RUNTIME + "StopPodSandbox"

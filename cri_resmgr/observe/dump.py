@@ -18,9 +18,10 @@ from cri_resmgr.cri import methods
 from cri_resmgr.observe import dump_entries, redaction
 from cri_resmgr.observe.dump_entries import Entry, Kind
 from cri_resmgr.observe.dump_writer import Target, Writer
-from cri_resmgr.relay.hooks import Call, Failed, Hook, Refused, Tap
+from cri_resmgr.relay.hooks import Answered, Call, Failed, Hook, Refused, Tap
+from cri_resmgr.wire.grpc import INTERNAL, OK, PREFIX_SIZE
+from cri_resmgr.wire.hpack import Field
 
-OK, INTERNAL = 0, 13
 CODES = (
     *("OK", "Canceled", "Unknown", "InvalidArgument", "DeadlineExceeded", "NotFound", "AlreadyExists"),
     *("PermissionDenied", "ResourceExhausted", "FailedPrecondition", "Aborted", "OutOfRange", "Unimplemented"),
@@ -66,8 +67,11 @@ class Dumper:
             watch.request(call.request)
             try:
                 reply = await hook(_Seen(call, watch))
-            except (Failed, Refused) as error:
-                watch.ended(error.code, str(error))
+            except (Answered, Failed, Refused) as error:
+                if isinstance(error, Answered) and error.code == OK:
+                    watch.reply(error.body[PREFIX_SIZE:])
+                else:
+                    watch.ended(error.code, str(error))
                 raise
             except asyncio.CancelledError:
                 watch.ended(None, "")
@@ -176,6 +180,10 @@ class _Seen:
     @property
     def request(self) -> bytes:
         return self._call.request
+
+    @property
+    def fields(self) -> list[Field]:
+        return self._call.fields
 
     @property
     def remaining_s(self) -> float | None:

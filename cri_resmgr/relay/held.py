@@ -13,12 +13,12 @@ import structlog
 from cri_resmgr.relay.bodies import Body
 from cri_resmgr.relay.dead import Dead
 from cri_resmgr.relay.flow import Side
-from cri_resmgr.relay.hooks import Failed, Gone, Hook, Refused
+from cri_resmgr.relay.hooks import Answered, Failed, Gone, Hook, Refused
 from cri_resmgr.relay.reply_headers import Rewritten, made
 from cri_resmgr.relay.stepping import Answer, Stepper
 from cri_resmgr.wire import grpc
 from cri_resmgr.wire.frames import CANCEL, NO_ERROR, header_frames, reset, window_update
-from cri_resmgr.wire.hpack import encode
+from cri_resmgr.wire.hpack import Field, encode
 
 if TYPE_CHECKING:
     from cri_resmgr.relay.link import Link
@@ -42,9 +42,9 @@ class Held:
     """One intercepted call, from its header block to its status: a `Watcher` for the link, a `Call` for the hook."""
 
     def __init__(  # noqa: PLR0913 - all of it is what a call is
-        self, link: "Link", stream: int, *, method: str, hook: Hook, limits: Limits, timeout_s: float | None
+        self, link: "Link", stream: int, *, method: str, fields: list[Field], hook: Hook, limits: Limits
     ) -> None:
-        self.link, self.stream, self.method = link, stream, method
+        self.link, self.stream, self.method, self.fields = link, stream, method, fields
         self.request = b""
         self._hook, self._limits = hook, limits
         self._windows = {link.client: link.client.initial, link.runtime: link.runtime.initial}
@@ -56,8 +56,8 @@ class Held:
         self._gone: bytes | None = None  # the runtime's RST_STREAM
         self._stepper: Stepper | None = None  # None until the request is complete
         self._done = False
-        now = link.clock()
-        self._deadline_s = None if timeout_s is None else now + timeout_s
+        timeout_s = grpc.timeout_s(fields)
+        self._deadline_s = None if timeout_s is None else link.clock() + timeout_s
         self._ours_since_s: float | None = None
         self._added_s = 0.0
         self._counters = link.live[stream][0]
@@ -190,6 +190,9 @@ class Held:
             self._refuse(Refused(error.code, str(error)))
         elif isinstance(error, Refused):
             self._refuse(error)
+        elif isinstance(error, Answered):
+            self._head = encode(error.head) if error.head else None
+            self._reply_with(error.body, made(error.trailers))
         elif error is not None:
             log.error("hook.failed", method=self.method, exc_info=error)
             self._refuse(Refused(grpc.INTERNAL, f"cri-resmgr: {error!r} while handling {self.method}; see its log"))

@@ -11,6 +11,9 @@ A *tap* watches a call that is not intercepted: it gets copies of whole messages
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from cri_resmgr.wire.grpc import status_in
+from cri_resmgr.wire.hpack import Field
+
 
 class Refused(Exception):  # noqa: N818 - the field's word, and no failure of ours
     """Raised by a hook: the client gets this gRPC status; `details` is a serialised google.rpc.Status."""
@@ -36,6 +39,18 @@ class Gone(Exception):  # noqa: N818
         self.frame = frame
 
 
+class Answered(Exception):  # noqa: N818
+    """Raised by a hook: the client gets this whole answer of another server, instead of the runtime's.
+
+    `body` is what the DATA frames hold, gRPC's length prefixes included; without `head` it is an answer of status only.
+    """
+
+    def __init__(self, head: list[Field], body: bytes, trailers: list[Field]) -> None:
+        self.code, text = status_in(trailers)
+        super().__init__(text)
+        self.head, self.body, self.trailers = head, body, trailers
+
+
 class Call(Protocol):
     """An intercepted unary call whose request has arrived completely."""
 
@@ -46,6 +61,10 @@ class Call(Protocol):
     @property
     def request(self) -> bytes:
         """The message as the client sent it, without gRPC's length prefix."""
+
+    @property
+    def fields(self) -> list[Field]:
+        """The header fields of the request, gRPC's own among them; not to be changed."""
 
     @property
     def remaining_s(self) -> float | None:

@@ -40,11 +40,13 @@ _OPENING = (
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """How a call ended: gRPC's status, and the message if that is OK."""
+    """How a call ended: gRPC's status, and everything that the server said on the way there."""
 
     code: int
     text: str
-    message: bytes = b""
+    head: list[Field] = field(default_factory=list)
+    body: bytes = b""
+    trailers: list[Field] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -54,6 +56,7 @@ class _Call:
     window: int
     sent: int = 0
     size: int = 0
+    head: list[Field] = field(default_factory=list)
     parts: list[bytes] = field(default_factory=list)
 
 
@@ -63,10 +66,9 @@ class Connection:
     `usable` turns False when the server has said goodbye: calls that it knows go on, new ones belong elsewhere.
     """
 
-    def __init__(self, *, authority: str = "localhost") -> None:
+    def __init__(self) -> None:
         self.out: list[bytes] = [_OPENING]
         self.usable = True
-        self._authority = authority.encode()
         self._calls: dict[int, _Call] = {}
         self._next_stream = 1
         self._decoder = Decoder()
@@ -87,18 +89,9 @@ class Connection:
             WINDOW_UPDATE: self._grown,
         }
 
-    def begin(self, path: str, message: bytes, done: Callable[[Reply], None], *, timeout_s: float) -> int:
+    def begin(self, fields: list[Field], message: bytes, done: Callable[[Reply], None]) -> int:
         """Start a call and return its stream; `done` is called once, from `feed` or `lost`."""
         stream, self._next_stream = self._next_stream, self._next_stream + 2
-        fields: list[Field] = [
-            (b":method", b"POST"),
-            (b":scheme", b"http"),
-            (b":path", path.encode()),
-            (b":authority", self._authority),
-            (b"content-type", b"application/grpc"),
-            (b"te", b"trailers"),
-            (b"grpc-timeout", b"%dm" % max(1, int(timeout_s * 1000))),
-        ]
         block = encode(fields) if self._table_emptied else NO_TABLE + encode(fields)
         self._table_emptied = True
         self.out.append(frames.header_frames(stream, block, end_stream=False))
@@ -175,14 +168,12 @@ class Connection:
         except HeaderError as error:
             raise ProtocolError(frames.COMPRESSION_ERROR, str(error)) from error
         call = self._calls.get(stream)
-        if call is None or not flags & END_STREAM:
+        if call is None:
             return
-        code, text = grpc.status_in(fields)
-        try:
-            reply = Reply(code, text, b"" if code else grpc.message_in(b"".join(call.parts)))
-        except grpc.MessageError as error:
-            reply = Reply(error.code, str(error))
-        self._end(stream, reply)
+        if flags & END_STREAM:
+            self._end(stream, Reply(*grpc.status_in(fields), call.head, b"".join(call.parts), fields))
+        elif not call.head:
+            call.head = fields
 
     def _reset(self, payload: bytes, flags: int, stream: int) -> None:
         self._end(stream, Reply(grpc.UNAVAILABLE, "the server has reset the stream"))

@@ -70,7 +70,9 @@ def serving(path: Path, name: bytes) -> Iterator[Handlers]:
 
 
 @asynccontextmanager
-async def relayed(tmp_path: Path, hook: Hook) -> AsyncIterator[grpc.aio.Channel]:
+async def relayed(tmp_path: Path, images: str) -> AsyncIterator[grpc.aio.Channel]:
+    client = Client(str(tmp_path / images))
+    hook: Hook = served_by(client) if images else served_by_nobody
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "relay"))
         listener.listen()
@@ -80,6 +82,8 @@ async def relayed(tmp_path: Path, hook: Hook) -> AsyncIterator[grpc.aio.Channel]
         async with grpc.aio.insecure_channel(f"unix:{tmp_path}/relay", options=options) as channel:
             yield channel
         await relay.drain(1)
+        client.close()
+        await asyncio.sleep(0)  # transports close in the next turn of the loop
 
 
 @pytest.fixture
@@ -89,14 +93,14 @@ def servers(tmp_path: Path) -> Iterator[tuple[Handlers, Handlers]]:
 
 
 async def test_each_service_is_asked_where_it_is_on_one_connection(tmp_path, servers):
-    async with relayed(tmp_path, served_by(Client(str(tmp_path / "images")))) as channel:
+    async with relayed(tmp_path, "images") as channel:
         for _ in range(3):
             assert await channel.unary_unary("/images/Echo")(b"a") == b"images:a"
             assert await channel.unary_unary("/pods/Echo")(b"b") == b"runtime:b"
 
 
 async def test_metadata_status_details_and_streams_pass(tmp_path, servers):
-    async with relayed(tmp_path, served_by(Client(str(tmp_path / "images")))) as channel:
+    async with relayed(tmp_path, "images") as channel:
         call = channel.unary_unary("/images/Echo")(
             b"x" * 200_000, metadata=(("x-in-bin", b"\x01"),), timeout=DEADLINE_S
         )
@@ -114,7 +118,7 @@ async def test_metadata_status_details_and_streams_pass(tmp_path, servers):
 
 
 async def test_a_client_that_gives_up_is_heard_there_and_a_deadline_holds(tmp_path, servers):
-    async with relayed(tmp_path, served_by(Client(str(tmp_path / "images")))) as channel:
+    async with relayed(tmp_path, "images") as channel:
         call = channel.unary_unary("/images/Wait")(b"")
         await asyncio.sleep(0.2)
         call.cancel()
@@ -128,7 +132,7 @@ async def test_a_client_that_gives_up_is_heard_there_and_a_deadline_holds(tmp_pa
 
 
 async def test_without_its_server_the_service_is_unavailable_and_the_runtime_is_not(tmp_path, servers):
-    async with relayed(tmp_path, served_by(Client(str(tmp_path / "nowhere")))) as channel:
+    async with relayed(tmp_path, "nowhere") as channel:
         with pytest.raises(grpc.aio.AioRpcError) as absent:
             await channel.unary_unary("/images/Echo")(b"a")
         assert absent.value.code() is grpc.StatusCode.UNAVAILABLE
@@ -137,7 +141,7 @@ async def test_without_its_server_the_service_is_unavailable_and_the_runtime_is_
 
 
 async def test_a_service_that_is_switched_off_is_unknown(tmp_path, servers):
-    async with relayed(tmp_path, served_by_nobody) as channel:
+    async with relayed(tmp_path, "") as channel:
         with pytest.raises(grpc.aio.AioRpcError) as off:
             await channel.unary_unary("/images/Echo")(b"a")
         assert off.value.code() is grpc.StatusCode.UNIMPLEMENTED

@@ -257,7 +257,6 @@ def test_a_state_directory_that_others_may_write_to_is_refused(daemon, runtime):
 # ---- where it is watched
 
 
-@pytest.mark.xfail(reason="BadInput leaves Daemon._serve inside an ExceptionGroup", strict=True)
 def test_a_place_where_it_cannot_be_watched_is_refused(daemon, runtime):
     taken = daemon.root / "taken"
     taken.mkdir()

@@ -93,7 +93,6 @@ def test_a_configuration_that_cannot_be_used_leaves_everything_as_it_was(daemon,
     assert daemon.stop() == 0
 
 
-@pytest.mark.xfail(reason="the endpoint has moved when the log's file cannot be opened", strict=True)
 def test_a_log_file_that_cannot_be_opened_leaves_the_rest_of_the_configuration_as_it_was(daemon, runtime):
     watched, moved = daemon.root / "watched.sock", daemon.root / "moved.sock"
     daemon.config.write_text(METRICS.format(watched))
