@@ -66,7 +66,12 @@ class Stepper:
 
     def _end(self, result: bytes | None, error: BaseException | None) -> None:
         self._ended = True
-        self._outcome(result, error)
+        outcome, self._outcome = self._outcome, _told  # no cycle stays, so a call's memory is free when it is over
+        outcome(result, error)
+
+
+def _told(_result: bytes | None, _error: BaseException | None) -> None:
+    """Once is enough."""
 
 
 class Answer:
