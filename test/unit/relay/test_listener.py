@@ -137,7 +137,7 @@ def test_what_is_there_and_not_ours_stays(path, kind, tmp_path):
 @pytest.mark.parametrize("where", ["file/relay.sock", "x" * 120])
 def test_a_place_where_no_socket_can_be_is_refused(tmp_path, where):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(BadInput, match="name another (place|path)"):
+    with pytest.raises(BadInput, match=r"name another (place|path)"):
         open_listener(tmp_path / where, kept={})
 
 
