@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cri_resmgr.cri import api_pb2 as api
 from equipment import Unavailable
 from equipment.cri import CriClient, run_pod
 from equipment.images import build
@@ -21,8 +22,6 @@ from equipment.registry import Registry
 from equipment.relay import Relay
 from equipment.runtimes import Containerd16, Runtime
 from equipment.stand_ins import BUSYBOX, stand_ins
-
-from cri_resmgr.cri import api_pb2 as api
 
 TICKING = ("sh", "-c", "trap exit TERM; while :; do date +tick-%s; sleep 1 & wait $!; done")
 _BOLD, _DIM, _PLAIN = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() else ("", "", "")

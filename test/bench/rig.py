@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+
 from equipment.processes import Processes
 
 DRIVE_DEADLINE_S = 600

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+
 from equipment import cache, worker
 from equipment.bare_node import BareNode
 from equipment.control_plane import ControlPlane

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+
 from equipment import machine
 from equipment.images import Layout, build
 from equipment.registry import Registry

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from equipment import critest
 from equipment.relay import Relay
 from equipment.runtimes import Runtime

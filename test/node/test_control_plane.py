@@ -1,6 +1,7 @@
 """The control plane itself: the four programs do their parts, and refusals are told."""
 
 import pytest
+
 from equipment.control_plane import ApiError
 from equipment.pods import manifest
 from equipment.processes import wait_for

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from cri_resmgr.cri import api_pb2
 from doubles.runtime import FakeRuntime, served
 from equipment.cri import CriClient
 from equipment.load import Load, client_that_does_not_read, clients_that_give_up, memory_of, shares_of
@@ -20,8 +22,6 @@ from equipment.relay import Relay
 from equipment.runtimes import Runtime
 from equipment.stand_ins import BUSYBOX
 from unit.cli.daemons import Daemon, run_pod
-
-from cri_resmgr.cri import api_pb2
 
 pytestmark = pytest.mark.needs_root
 

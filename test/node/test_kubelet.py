@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+
 from equipment.bare_node import BareNode
 from equipment.control_plane import ControlPlane
 from equipment.pods import Pods, container, is_ready, manifest, restart_count

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+
 from equipment.cri import CriClient, run_pod
 from equipment.relay import Relay
 from equipment.runtimes import Runtime

@@ -7,8 +7,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import equipment
 import pytest
+
+import equipment
 from equipment import cgroups, mounts
 from equipment.cri import CriClient, run_pod
 from equipment.registry import Registry

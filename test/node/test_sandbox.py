@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from equipment import cgroups, sysctls, worker
 from equipment.mounts import mounts_below
 from equipment.processes import wait_for

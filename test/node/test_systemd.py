@@ -9,6 +9,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+
 from equipment.cri import CriClient, run_pod
 from equipment.processes import wait_for
 from equipment.restless import Restless, accepts, shake_hands

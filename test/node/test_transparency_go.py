@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from bench import build
 from equipment.processes import Processes, wait_for
 from equipment.relay import Relay

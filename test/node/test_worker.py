@@ -1,6 +1,7 @@
 """Our service on a node like Gardener's: systemd, containerd.service, kubelet.service, all of them real."""
 
 import pytest
+
 from equipment.cri import CriClient
 from equipment.pods import container, is_ready, manifest, restart_count
 from equipment.processes import wait_for

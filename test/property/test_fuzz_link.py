@@ -15,11 +15,6 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from relay import hooks
-from relay.effort import examples
-from relay.model import INITIAL, End, Model, Stream
-from relay.raw import ANSWERED, GREETING, Reader, opening, reply
-from relay.raw import settings as settings_frame
 from structlog.testing import capture_logs
 
 from cri_resmgr.relay.direction import MAX_BLOCK_BYTES
@@ -31,6 +26,11 @@ from cri_resmgr.wire import frames
 from cri_resmgr.wire.frames import ProtocolError, frame
 from cri_resmgr.wire.grpc import prefixed
 from cri_resmgr.wire.hpack import MAX_CAPACITY
+from relay import hooks
+from relay.effort import examples
+from relay.model import INITIAL, End, Model, Stream
+from relay.raw import ANSWERED, GREETING, Reader, opening, reply
+from relay.raw import settings as settings_frame
 
 RECORDING = Path(__file__).parent.parent / "relay" / "recordings" / "grpc-core.json"
 WINDOWS = st.sampled_from([0, 1, 100, 1_000, 16_384, 65_535, 200_000])

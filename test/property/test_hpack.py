@@ -3,11 +3,11 @@
 import hpack
 from hypothesis import given
 from hypothesis import strategies as st
-from relay.effort import examples
 
 from cri_resmgr.wire.hpack import Decoder, HeaderError, encode
 from cri_resmgr.wire.huffman import Huffman, HuffmanError
 from cri_resmgr.wire.static_table import STATIC
+from relay.effort import examples
 
 # Few names and values, so that tables are hit, and long ones, so that they overflow.
 NAMES = st.sampled_from([name for name, _ in STATIC[1:]]) | st.binary(min_size=1, max_size=6) | st.just(b"x-long" * 40)

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
 from relay.conversation import Conversation
 from relay.effort import examples
 from relay.hooks import PATHS, outcome
-from structlog.testing import capture_logs
 
 SIZES = st.one_of(
     st.sampled_from([0, 1, 16_379, 16_380, 65_530, 65_531, 200_000]), st.integers(0, 5_000), st.integers(0, 200_000)

@@ -15,14 +15,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from doubles.calls import FakeCall
-from doubles.runtime import FakeRuntime, MemoryClient, StatusError, resources
 from google.protobuf.message import Message
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from structlog.testing import capture_logs
-from unit.manager.managers import Manager, create_request, run_request
 
 from cri_resmgr.cri import api_pb2 as api
 from cri_resmgr.cri import methods
@@ -35,6 +32,9 @@ from cri_resmgr.values.decisions import Decision
 from cri_resmgr.values.resources import Assignment, Resources
 from cri_resmgr.values.workloads import State
 from cri_resmgr.wire.client import CallError
+from doubles.calls import FakeCall
+from doubles.runtime import FakeRuntime, MemoryClient, StatusError, resources
+from unit.manager.managers import Manager, create_request, run_request
 
 NEVER_S = 1e6
 NAMES = st.sampled_from(["a", "b"])

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import grpc
 import pytest
+
 from bench import build, run
 from bench.rig import Bench, Rig
-from equipment.cri import CriClient, pod_config
-
 from cri_resmgr.cri import api_pb2
+from equipment.cri import CriClient, pod_config
 
 pytestmark = [pytest.mark.needs_go, pytest.mark.timeout(600)]
 

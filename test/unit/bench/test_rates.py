@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+
 from bench import rates
 from bench.rates import LOADS, Load, Round, in_turn, measure, summarise
 from bench.rig import Bench, Drive

@@ -1,6 +1,7 @@
 """Numbers and claims of `make bench`."""
 
 import pytest
+
 from bench.results import Claim, Result, Spread, ratios
 
 

@@ -5,6 +5,7 @@ import socket
 from pathlib import Path
 
 import pytest
+
 from bench import build, rig
 from equipment import cache
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from bench import build, run
 from bench.results import Claim, Result, Spread
 from bench.rig import Bench

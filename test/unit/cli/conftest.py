@@ -2,6 +2,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from doubles.runtime import FakeRuntime, served
 from unit.cli.daemons import Daemon
 

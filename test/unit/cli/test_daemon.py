@@ -9,10 +9,10 @@ from contextlib import closing
 
 import grpc
 import pytest
-from doubles.runtime import FakeRuntime, served
-from unit.cli.daemons import Daemon, run_pod, wait_called
 
 from cri_resmgr.cri import methods
+from doubles.runtime import FakeRuntime, served
+from unit.cli.daemons import Daemon, run_pod, wait_called
 
 SLOW_S = 2.0
 SECRET = "c2VjcmV0LXRva2Vu"  # noqa: S105 - nobody's

@@ -7,11 +7,11 @@ import threading
 from contextlib import closing
 
 import pytest
-from doubles.runtime import StatusError
-from unit.cli.daemons import Daemon
 
 from cri_resmgr.cri import methods
 from cri_resmgr.wire.grpc import UNIMPLEMENTED
+from doubles.runtime import StatusError
+from unit.cli.daemons import Daemon
 
 
 def nothing_was_made(daemon: Daemon) -> bool:

@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 
 import pytest
+
 from unit.cli.daemons import Daemon
 
 METRICS = "instrumentation:\n  HTTPEndpoint: unix://{}\n  PrometheusExport: true\n"

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
 from doubles.runtime import FakeRuntime, served
 from unit.cli.daemons import Daemon, run_pod
 

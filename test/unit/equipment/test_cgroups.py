@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from equipment import cgroups
 from equipment.cgroups import ContainerCgroup
 

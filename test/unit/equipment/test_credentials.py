@@ -5,6 +5,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
+
 from equipment.credentials import ADMIN, SCHEDULER, Credentials, User, node_user
 
 

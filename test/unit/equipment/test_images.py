@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+
 from equipment import images, machine, stand_ins
 from equipment.images import File, Image, build, script
 from equipment.registry import Registry

@@ -2,6 +2,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
 from equipment.control_plane import ApiError
 from equipment.pods import PATH, Pods, container, is_ready, manifest, restart_count
 

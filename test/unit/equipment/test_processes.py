@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from equipment.processes import Processes, Recorded, start_ticks, wait_for
 
 SLEEP = ["sleep", "1000"]

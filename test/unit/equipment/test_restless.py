@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+
 from equipment.processes import wait_for
 from equipment.restless import Restless, accepts, shake_hands
 

@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
 from equipment import runtime_kinds
 from equipment.runtime_kinds import CONTAINERD2, CONTAINERD16, CRIO, network
 from equipment.stand_ins import PAUSE, stand_ins

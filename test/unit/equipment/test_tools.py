@@ -2,6 +2,7 @@ import re
 import subprocess
 
 import pytest
+
 from equipment import Unavailable, cache, machine, tools
 
 GROUPS = {group.name: group for group in tools.GROUPS}

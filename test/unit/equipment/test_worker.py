@@ -1,4 +1,5 @@
 import pytest
+
 from equipment import worker
 
 

@@ -5,11 +5,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from doubles.runtime import FakeRuntime
 from structlog.testing import capture_logs
-from unit.manager.managers import Manager
 
 from cri_resmgr.state.store import Store
+from doubles.runtime import FakeRuntime
+from unit.manager.managers import Manager
 
 
 @pytest.fixture(autouse=True)

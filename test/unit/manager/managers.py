@@ -3,8 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from doubles.calls import FakeCall, accepting
-from doubles.runtime import FakeRuntime, MemoryClient, resources
 from google.protobuf.message import Message
 
 from cri_resmgr.cri import api_pb2 as api
@@ -21,6 +19,8 @@ from cri_resmgr.state.store import Store
 from cri_resmgr.state.writer import INTERVAL_S, Writer
 from cri_resmgr.values.decisions import Decision
 from cri_resmgr.values.workloads import Container, Pod
+from doubles.calls import FakeCall, accepting
+from doubles.runtime import FakeRuntime, MemoryClient, resources
 
 
 @dataclass

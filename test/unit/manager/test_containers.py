@@ -5,9 +5,6 @@ import re
 from contextlib import closing
 
 import pytest
-from doubles.calls import FakeCall, accepting
-from doubles.runtime import FakeRuntime, resources
-from unit.manager.managers import Manager, create_request
 
 from cri_resmgr.cri import api_pb2 as api
 from cri_resmgr.cri import methods
@@ -19,6 +16,9 @@ from cri_resmgr.values.decisions import Decision
 from cri_resmgr.values.resources import Assignment, Resources
 from cri_resmgr.values.workloads import State
 from cri_resmgr.wire.grpc import NOT_FOUND, UNKNOWN
+from doubles.calls import FakeCall, accepting
+from doubles.runtime import FakeRuntime, resources
+from unit.manager.managers import Manager, create_request
 
 CREATE, START, STOP = methods.CREATE_CONTAINER, methods.START_CONTAINER, methods.STOP_CONTAINER
 REMOVE, UPDATE = methods.REMOVE_CONTAINER, methods.UPDATE_CONTAINER_RESOURCES

@@ -3,14 +3,14 @@
 import asyncio
 
 import pytest
-from doubles.calls import FakeCall, accepting
-from unit.manager.managers import create_request, run_request
 
 from cri_resmgr.cri import api_pb2 as api
 from cri_resmgr.cri import methods
 from cri_resmgr.relay.hooks import Failed, Gone
 from cri_resmgr.values.workloads import Pod, State
 from cri_resmgr.wire.grpc import NOT_FOUND, UNKNOWN
+from doubles.calls import FakeCall, accepting
+from unit.manager.managers import create_request, run_request
 
 NO_MESSAGE = b"\xff\xff\xff"
 STOP, REMOVE = methods.STOP_POD_SANDBOX, methods.REMOVE_POD_SANDBOX

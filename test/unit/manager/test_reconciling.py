@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from doubles.runtime import StatusError
-from unit.manager.managers import create_request, run_request
 
 from cri_resmgr.cri import api_pb2 as api
 from cri_resmgr.cri import methods
@@ -14,6 +12,8 @@ from cri_resmgr.values.resources import Assignment, Resources
 from cri_resmgr.values.workloads import State
 from cri_resmgr.wire.client import CallError
 from cri_resmgr.wire.grpc import NOT_FOUND, UNAVAILABLE
+from doubles.runtime import StatusError
+from unit.manager.managers import create_request, run_request
 
 DOWN = StatusError(UNAVAILABLE, "the runtime is away")
 DEADLINE_S = 20

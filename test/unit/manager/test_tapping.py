@@ -1,13 +1,13 @@
 """Copies of the kubelet's lists keep the ledger true, at most once a second, and only whole lists without a filter."""
 
 import pytest
-from doubles.runtime import FakeRuntime
 
 from cri_resmgr.cri import api_pb2 as api
 from cri_resmgr.cri import methods
 from cri_resmgr.manager.tapping import INTERVAL_S, ListTaps, either
 from cri_resmgr.values.workloads import State
 from cri_resmgr.wire.grpc import OK, UNAVAILABLE
+from doubles.runtime import FakeRuntime
 
 LISTS = [methods.LIST_CONTAINERS, methods.STREAM_CONTAINERS, methods.LIST_POD_SANDBOX, methods.STREAM_POD_SANDBOXES]
 UNFILTERED = [b"", api.ListContainersRequest(filter=api.ContainerFilter()).SerializeToString()]

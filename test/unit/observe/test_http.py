@@ -269,7 +269,7 @@ async def test_a_successors_socket_is_left_alone_at_closing(path):
 @pytest.mark.parametrize("make", [Path.mkdir, Path.touch], ids=["directory", "file"])
 def test_what_is_no_socket_is_left_alone(path, make):
     make(path)
-    with pytest.raises(BadInput, match="is (a directory|not a socket)"):
+    with pytest.raises(BadInput, match=r"is (a directory|not a socket)"):
         listen(Endpoint(path=str(path)))
     assert path.exists()
 

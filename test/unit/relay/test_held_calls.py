@@ -3,12 +3,12 @@
 import asyncio
 
 import pytest
-from relay.conversation import REPLY_HEAD, Conversation
-from relay.hooks import DETAILS, HOOKS, PATHS, REFUSAL, outcome, same
 
 from cri_resmgr.relay.held import Limits
 from cri_resmgr.relay.hooks import Call, Failed, Gone, Refused
 from cri_resmgr.wire.frames import reset
+from relay.conversation import REPLY_HEAD, Conversation
+from relay.hooks import DETAILS, HOOKS, PATHS, REFUSAL, outcome, same
 
 MIB = 1 << 20
 CANCEL, NO_ERROR = 8, 0

@@ -3,9 +3,6 @@
 from collections.abc import Callable
 
 import pytest
-from relay.conversation import Conversation, request_fields
-from relay.hooks import HOOKS
-from relay.raw import ANSWERED, GREETING, Reader, opening, reply, request, settings
 
 from cri_resmgr.relay.direction import MAX_BLOCK_BYTES
 from cri_resmgr.relay.flow import MAX_UNACKNOWLEDGED
@@ -30,6 +27,9 @@ from cri_resmgr.wire.frames import (
     window_update,
 )
 from cri_resmgr.wire.hpack import encode
+from relay.conversation import Conversation, request_fields
+from relay.hooks import HOOKS
+from relay.raw import ANSWERED, GREETING, Reader, opening, reply, request, settings
 
 PROTOCOL, FLOW, SIZE, COMPRESSION = 1, 3, 6, 9
 BLOCK = encode(request_fields(b"/same"))

@@ -1,12 +1,12 @@
 """Calls that nobody holds: every byte as it was, and only the counters know of them."""
 
 import pytest
-from relay.conversation import Conversation
-from relay.raw import ANSWERED, GREETING, Reader, opening, reply, request, settings
 
 from cri_resmgr.relay.link import Link
 from cri_resmgr.relay.opening import opener
 from cri_resmgr.wire.frames import ACK, DATA, END_STREAM, PADDED, PING, frame, goaway, reset, window_update
+from relay.conversation import Conversation
+from relay.raw import ANSWERED, GREETING, Reader, opening, reply, request, settings
 
 
 def link_of_nobody() -> Link:

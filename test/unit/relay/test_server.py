@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from relay.raw import ANSWERED, GREETING, Reader, reply, request, settings
 
 from cri_resmgr.relay.counters import Counters
 from cri_resmgr.relay.opening import opener
 from cri_resmgr.relay.server import Relay
 from cri_resmgr.wire.frames import GOAWAY, SETTINGS
+from relay.raw import ANSWERED, GREETING, Reader, reply, request, settings
 
 DEADLINE_S = 20
 Accept = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -1,10 +1,10 @@
 """Taps: copies of whole messages, of calls that pass byte for byte."""
 
 import pytest
-from relay.conversation import OK_TRAILERS, REPLY_HEAD, Conversation
 
 from cri_resmgr.relay.tapped import MAX_MESSAGE_BYTES, Messages
 from cri_resmgr.wire.grpc import prefixed
+from relay.conversation import OK_TRAILERS, REPLY_HEAD, Conversation
 
 
 class Notes:
