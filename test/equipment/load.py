@@ -28,6 +28,7 @@ ATTEMPTS = 400
 PAUSE_S = 0.25
 # What a client sees when its connection, or the server behind it, goes away.
 CUT_OFF = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED})
+STARTING = "server is not initialized yet"  # containerd's word for the first moments after its restart
 UNREAD_CALLS = 2000
 _LIST: list[Field] = [
     (b":method", b"POST"),
@@ -165,7 +166,8 @@ class PodLife:
             self._was_cut_off = True
             self._load.note(error.code().name)
         else:
-            self._load.note(error.code().name, surprise="" if cut_off_before else what)
+            expected = cut_off_before or STARTING in (error.details() or "")
+            self._load.note(error.code().name, surprise="" if expected else what)
         threading.Event().wait(PAUSE_S)
 
 
