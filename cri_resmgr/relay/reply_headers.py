@@ -6,21 +6,16 @@ from cri_resmgr.wire.hpack import MAX_CACHED_BLOCKS, MAX_CACHED_SIZE, NO_TABLE, 
 
 
 class Rewritten(NamedTuple):
-    """A block's fields, the same for the client, and the gRPC status in it; None without one."""
+    """A block's fields, the same for the client, and whether they end a call well, with a status of 0."""
 
     fields: list[Field]
     block: bytes
-    status: bytes | None
-
-    @property
-    def ok(self) -> bool:
-        """Whether it ends a call well."""
-        return self.status == b"0"
+    ok: bool
 
 
 def made(fields: list[Field]) -> Rewritten:
     """A block of our own."""
-    return Rewritten(fields, encode(fields), dict(fields).get(b"grpc-status"))
+    return Rewritten(fields, encode(fields), dict(fields).get(b"grpc-status") == b"0")
 
 
 class ReplyHeaders:

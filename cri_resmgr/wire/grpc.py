@@ -5,6 +5,7 @@ Source: the protocol document "gRPC over HTTP2".  Statuses are plain integers; m
 
 import base64
 from collections.abc import Iterable
+from struct import Struct
 from urllib.parse import quote, unquote
 
 from cri_resmgr.wire.hpack import Field
@@ -13,7 +14,8 @@ OK, CANCELLED, UNKNOWN, INVALID_ARGUMENT, DEADLINE_EXCEEDED, NOT_FOUND = 0, 1, 2
 RESOURCE_EXHAUSTED, FAILED_PRECONDITION, UNIMPLEMENTED, INTERNAL, UNAVAILABLE = 8, 9, 12, 13, 14
 
 MAX_TIMEOUT_SIZE = 9  # eight digits and a unit, says the protocol
-PREFIX_SIZE = 5  # one byte "compressed", four bytes of length
+PREFIX = Struct(">BL")  # compressed or not, length
+PREFIX_SIZE = PREFIX.size
 REPLY_HEAD: list[Field] = [(b":status", b"200"), (b"content-type", b"application/grpc")]
 OK_TRAILERS: list[Field] = [(b"grpc-status", b"0"), (b"grpc-message", b"")]
 
@@ -31,14 +33,15 @@ class MessageError(Exception):
 
 def prefixed(message: bytes) -> bytes:
     """A message as it goes into DATA frames."""
-    return b"\0" + len(message).to_bytes(4, "big") + message
+    return PREFIX.pack(0, len(message)) + message
 
 
 def message_in(body: bytes | bytearray) -> bytes:
     """The one message of a unary call's body; raises `MessageError`."""
-    if len(body) < PREFIX_SIZE or int.from_bytes(body[1:PREFIX_SIZE], "big") != len(body) - PREFIX_SIZE:
+    compressed, size = PREFIX.unpack_from(body) if len(body) >= PREFIX_SIZE else (0, -1)
+    if size != len(body) - PREFIX_SIZE:
         raise MessageError(INTERNAL, "the body is not one gRPC message")
-    if body[0]:
+    if compressed:
         raise MessageError(UNIMPLEMENTED, "compressed messages are not supported")
     return bytes(memoryview(body)[PREFIX_SIZE:])
 
