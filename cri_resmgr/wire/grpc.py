@@ -38,8 +38,8 @@ def prefixed(message: bytes) -> bytes:
 
 def message_in(body: bytes | bytearray) -> bytes:
     """The one message of a unary call's body; raises `MessageError`."""
-    compressed, size = PREFIX.unpack_from(body) if len(body) >= PREFIX_SIZE else (0, -1)
-    if size != len(body) - PREFIX_SIZE:
+    compressed, size = PREFIX.unpack_from(body) if len(body) >= PREFIX_SIZE else (0, None)
+    if size is None or size != len(body) - PREFIX_SIZE:
         raise MessageError(INTERNAL, "the body is not one gRPC message")
     if compressed:
         raise MessageError(UNIMPLEMENTED, "compressed messages are not supported")
