@@ -58,6 +58,9 @@ def _scalar(value: object) -> str:
         value = _decoded(value)
     if isinstance(value, str):
         return _text(value, LIMIT_CHARS)
+    if isinstance(value, float):  # YAML 1.1 reads an exponent only behind a point
+        mantissa, exponent, power = repr(value).partition("e")
+        return repr(value) if not exponent or "." in mantissa else f"{mantissa}.0e{power}"
     return "{}" if isinstance(value, Mapping) else "[]" if isinstance(value, list) else repr(value)
 
 

@@ -68,3 +68,8 @@ def test_a_long_value_is_cut_and_says_by_how_much():
     (line,) = dump_yaml.lines({"k": "x" * (dump_yaml.LIMIT_CHARS + 7)})
     assert line.endswith('x... and 7 characters more"')
     assert len(line) < dump_yaml.LIMIT_CHARS + 50
+
+
+def test_small_and_large_numbers_stay_numbers():
+    tree = {"small": 1e-06, "large": 1e22, "long": 1.5e-07, "plain": 0.25}
+    assert read(tree) == tree
