@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 EQUIPMENT := PYTHONPATH=test $(PY) -m equipment.tools
 
-.PHONY: help venv check unit test test-all demo bench fuzz docs proto requirements clean
+.PHONY: help venv check unit test test-all demo bench fuzz mutants docs proto requirements clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,11 +32,14 @@ test: venv ## everything that fits an hour on two cores, from nothing
 test-all: venv ## the rest as well: all runtimes, all of critest, long runs
 	hacks/run-tests --all
 
-bench: venv ## ratios against a direct connection, from the same run
-	PYTHONPATH=test $(PY) test/bench/run.py
+bench: venv ## what the relay costs, against a direct connection (ARGS='--only pod-16 --rounds 7')
+	PYTHONPATH=test $(PY) -m bench.run $(ARGS)
 
 fuzz: venv ## mutated and random bytes for ten minutes
 	$(PY) hacks/fuzz --minutes 10
+
+mutants: venv ## break the relay on purpose in a hundred places: each must fail a test
+	$(PY) hacks/mutate
 
 docs: venv ## write the generated pages anew
 	$(PY) hacks/make-flag-docs > docs/flags.md
