@@ -52,7 +52,8 @@ class Writer:
 
     async def now(self) -> bool:
         """Write what is pending; True if the store has it all, False if it is tried again later."""
-        if self._checkpointer.paused and not await self._checkpointer.resumed():
+        # In a task: hooks of the relay have none, and a time limit needs one.
+        if self._checkpointer.paused and not await asyncio.create_task(self._checkpointer.resumed()):
             self.soon()
             return False
         return self._write()
