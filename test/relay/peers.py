@@ -138,6 +138,14 @@ class Peer:
             for size, stream in self._owed:
                 self.h2.acknowledge_received_data(size, stream)
             self._owed.clear()
+            self._lift()
+
+    def _lift(self) -> None:
+        """h2 gives nothing back to a stream whose window a smaller initial window has made negative: it would stall."""
+        for stream, state in self.h2.streams.items():
+            window = state.inbound_flow_control_window
+            if window < 0 and state.open and not self.incoming[stream].ended:
+                self.h2.increment_flow_control_window(self.h2.local_settings.initial_window_size - window, stream)
 
     def _push(self, stream: int, left: Outgoing) -> None:
         while left.data:
