@@ -26,6 +26,8 @@ from equipment.cri import CriClient, pod_config
 CALL_DEADLINE_S = 120
 ATTEMPTS = 400
 PAUSE_S = 0.25
+REFUSALS = 12  # of a container, until its sandbox is taken for broken and another one is made, as the kubelet does
+SANDBOXES = 6
 # What a client sees when its connection, or the server behind it, goes away.
 CUT_OFF = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED})
 STARTING = "server is not initialized yet"  # containerd's word for the first moments after its restart
@@ -96,11 +98,17 @@ class PodLife:
     def __init__(self, load: Load, cri: CriClient, number: int) -> None:
         self._load, self._cri, self._number = load, cri, number
         self._was_cut_off = False
+        self._last_error = ""
+        self._refused = False  # by the runtime, the last time
 
     def live(self) -> None:
         """From the sandbox to its removal, or to a container that runs on."""
-        pod, pod_id = self._sandbox()
-        container_id = self._container(pod, pod_id)
+        for _ in range(SANDBOXES):
+            pod, pod_id = self._sandbox()
+            if container_id := self._container(pod, pod_id):
+                break
+        else:
+            raise GivenUpError(self._last_error)
         self._try("StartContainer", container_id=container_id)
         self._try("UpdateContainerResources", container_id=container_id, linux={"cpu_shares": shares_of(self._number)})
         if self._number % self._load.keep_every == 0:
@@ -119,9 +127,10 @@ class PodLife:
             pod.metadata.attempt = attempt
             if reply := self._once("RunPodSandbox", config=pod):
                 return pod, reply.pod_sandbox_id
-        raise GivenUpError(f"pod {self._number}")
+        raise GivenUpError(self._last_error)
 
     def _container(self, pod: api_pb2.PodSandboxConfig, pod_id: str) -> str:
+        """Its id; "" when the sandbox takes none."""
         config = api_pb2.ContainerConfig(
             metadata=api_pb2.ContainerMetadata(name=f"c{self._number}"),
             image=api_pb2.ImageSpec(image=self._load.image),
@@ -129,11 +138,15 @@ class PodLife:
         )
         config.linux.resources.cpu_shares = 2
         config.linux.resources.memory_limit_in_bytes = memory_of(self._number)
+        refusals = 0
         for attempt in range(ATTEMPTS):
             config.metadata.attempt = attempt
             if reply := self._once("CreateContainer", pod_sandbox_id=pod_id, config=config, sandbox_config=pod):
                 return str(reply.container_id)
-        raise GivenUpError(f"container {self._number}")
+            refusals += self._refused
+            if refusals >= REFUSALS:  # containerd was restarted while it made the sandbox, say
+                return ""
+        raise GivenUpError(self._last_error)
 
     def _try(self, method: str, **fields: object) -> None:
         """Until it succeeds, or the runtime says that it makes no sense (any more)."""
@@ -146,7 +159,7 @@ class PodLife:
             if not self._was_cut_off:
                 self._was_cut_off = cut_off_before
                 return
-        raise GivenUpError(f"{method} of pod {self._number}")
+        raise GivenUpError(self._last_error)
 
     def _once(self, method: str, *, cut_off_before: bool = False, **fields: object) -> object:
         """The reply; None for an error."""
@@ -159,7 +172,8 @@ class PodLife:
         return reply
 
     def _failed(self, method: str, error: grpc.RpcError, *, cut_off_before: bool) -> None:
-        what = f"{method} of pod {self._number}: {error.code().name} {error.details()}"
+        what = self._last_error = f"{method} of pod {self._number}: {error.code().name} {error.details()}"
+        self._refused = error.code() not in CUT_OFF
         if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
             self._load.note("DEADLINE_EXCEEDED", lost=what)
         elif error.code() in CUT_OFF:

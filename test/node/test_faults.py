@@ -192,7 +192,10 @@ def check_originals(relay: Watched) -> None:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     "scale",
-    [pytest.param(Scale(60, 4, 1), id="short"), pytest.param(Scale(200, 20, 5), id="long", marks=pytest.mark.slow)],
+    [
+        pytest.param(Scale(60, 4, 1), id="short", marks=pytest.mark.slow),
+        pytest.param(Scale(200, 20, 5), id="long", marks=pytest.mark.slow),
+    ],
 )
 def test_under_load_and_faults_no_call_is_lost_and_the_ledger_is_what_runs(
     watched: Watched, containerd16: Runtime, shown, scale: Scale
