@@ -1,7 +1,6 @@
 """Runtimes read a patched request as we mean it: today's protobuf decoder for Go, and gogo's, as in containerd 1.6."""
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,18 +10,18 @@ from cri_resmgr.cri import api_pb2 as api
 from cri_resmgr.cri import messages
 from cri_resmgr.cri.patches import patched_create
 from cri_resmgr.values.resources import NOTHING, Assignment, Resources
+from equipment import machine
 
 SOURCE = Path(__file__).parents[2] / "tools/cri-api"
 
 
 @pytest.fixture(scope="module")
 def decode(tmp_path_factory):
-    go = shutil.which("go")
-    if go is None:
-        pytest.skip("no Go on PATH")
     program = tmp_path_factory.mktemp("go") / "decode"
     environment = {**os.environ, "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
-    subprocess.run([go, "build", "-o", program, "."], cwd=SOURCE, env=environment, check=True, timeout=600)
+    subprocess.run(
+        [machine.go(SOURCE), "build", "-o", program, "."], cwd=SOURCE, env=environment, check=True, timeout=600
+    )
 
     def run(message: bytes) -> list[str]:
         return (
