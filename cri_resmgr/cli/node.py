@@ -18,6 +18,7 @@ from cri_resmgr.observe import logging
 from cri_resmgr.observe.dump import Dumper
 from cri_resmgr.observe.dump_qualifiers import qualifier
 from cri_resmgr.policies import registry
+from cri_resmgr.policies.contract import Context
 from cri_resmgr.relay.counters import Counters
 from cri_resmgr.relay.elsewhere import served_by, served_by_nobody
 from cri_resmgr.relay.opening import opener
@@ -25,6 +26,7 @@ from cri_resmgr.relay.server import Relay
 from cri_resmgr.state.ledger import Ledger
 from cri_resmgr.state.store import Store
 from cri_resmgr.state.writer import Writer
+from cri_resmgr.values.machines import Machine
 from cri_resmgr.wire.client import Client
 
 
@@ -45,7 +47,7 @@ class Node:
     @classmethod
     def open(cls, flags: Flags, settings: Settings, runtime: Runtime) -> "Node":
         """Open the store and build the rest on it; raises `BadInput` and `Degraded` for the store's place."""
-        policy = registry.find(settings.policy.active).make()
+        policy = registry.find(settings.policy.active).make(Context(Machine(0, (), (), (), ())))
         store = Store.open(Path(flags.relay_dir))
         ledger = Ledger(*store.load())
         writer = Writer(ledger, store)

@@ -32,13 +32,6 @@ class Book:
         """Its pod, or one without a name if we never met it."""
         return self.ledger.pods.get(container.pod_id) or Pod(container.pod_id, "", "", "")
 
-    def holders_besides(self, container: Container) -> tuple[Container, ...]:
-        """All others that hold resources: those that have not ended."""
-        holders = self.ledger.holders
-        if container.key not in holders:
-            return tuple(holders.values())
-        return tuple(holder for key, holder in holders.items() if key != container.key)
-
     def earlier_instances(self, container: Container) -> tuple[Container, ...]:
         """Instances that a new one replaces: they have crashed, whether the kubelet removes them or not."""
         siblings = self.ledger.of_pod(container.pod_id)

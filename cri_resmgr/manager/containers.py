@@ -121,10 +121,8 @@ class Containers:
         return reply
 
     def _decided(self, event: str, container: Container) -> Decision:
-        policy, pod = self._decider.policy, self._book.pod_of(container)
-        ask = policy.create if event == "create" else policy.update
-        others = self._book.holders_besides(container)
-        decision = self._decider.decide(event, container.key, lambda: ask(container, pod, others))
+        decide = self._decider.create if event == "create" else self._decider.update
+        decision = decide(container, self._book.pod_of(container))
         return decision or dataclasses.replace(PASSED, assignment=container.given)
 
     async def _turn_of(self, call: Call, container_id: str) -> None:

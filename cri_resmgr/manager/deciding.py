@@ -11,15 +11,16 @@ interval timer interrupts it.  What then happens is declared, not accidental:
 import contextlib
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import FrameType
 
 import structlog
 
-from cri_resmgr.policies.contract import Policy, PolicyRefusal
+from cri_resmgr.policies.contract import Answer, Policy, PolicyRefusal
 from cri_resmgr.relay.hooks import Refused
 from cri_resmgr.values.decisions import Decision
+from cri_resmgr.values.workloads import Container, Pod
 from cri_resmgr.wire.grpc import FAILED_PRECONDITION
 
 log = structlog.get_logger("policy")
@@ -65,17 +66,26 @@ class DecisionCounters:
 
 
 class Decider:
-    """Asks the policy within a budget."""
+    """Asks the policy within a budget, and keeps its state: the one after the last answer that it gave."""
 
-    def __init__(self, policy: Policy, *, budget_s: float) -> None:
+    def __init__(self, policy: Policy, *, budget_s: float, running: Sequence[tuple[Container, Pod]] = ()) -> None:
         self.policy, self.counters = policy, DecisionCounters()
         self._budget_s = budget_s
+        self.state = policy.restore(running).state
 
-    def decide(self, what: str, key: str, question: Callable[[], Decision]) -> Decision | None:
+    def create(self, container: Container, pod: Pod) -> Decision | None:
+        """About a container that is about to be created; None if there is no answer. Raises `Refused`."""
+        return self.decide("create", container.key, lambda: self.policy.create(self.state, container, pod))
+
+    def update(self, container: Container, pod: Pod) -> Decision | None:
+        """About a resize; None if there is no answer. Raises `Refused`."""
+        return self.decide("update", container.key, lambda: self.policy.update(self.state, container, pod))
+
+    def decide(self, what: str, key: str, question: Callable[[], Answer]) -> Decision | None:
         """The policy's answer, None if it has none; raises `Refused` if it refuses."""
         try:
             with interrupted_after(self._budget_s):
-                decision = question()
+                decision, state = question()
         except PolicyRefusal as refusal:
             self.counters.refused += 1
             log.warning("decision.refused", event_kind=what, container=key, reason=str(refusal))
@@ -85,5 +95,6 @@ class Decider:
             self.counters.failed += 1
             log.error("policy.failed", policy=self.policy.name, event_kind=what, container=key, exc_info=error)
             return None
+        self.state = state
         self.counters.decided += 1
         return decision

@@ -6,20 +6,20 @@ from importlib import import_module
 from types import MappingProxyType
 
 from cri_resmgr.errors import BadInput
-from cri_resmgr.policies.contract import Policy
+from cri_resmgr.policies.contract import Context, Policy
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One policy: what it does in a few words, and the module whose `make()` makes it."""
+    """One policy: what it does in a few words, and the module whose `make(context)` makes it."""
 
     description: str
     module: str
 
-    def make(self) -> Policy:
-        """A policy, ready to decide."""
-        make: Callable[[], Policy] = import_module(self.module).make
-        return make()
+    def make(self, context: Context) -> Policy:
+        """A policy, ready to decide. Raises BadInput for limits and options that do not go with the machine."""
+        make: Callable[[Context], Policy] = import_module(self.module).make
+        return make(context)
 
 
 POLICIES: Mapping[str, Entry] = MappingProxyType(

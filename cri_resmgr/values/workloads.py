@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from cri_resmgr.values.decisions import HOLDING_NOTHING, Candidate, Holding
+from cri_resmgr.values.hints import Hint
 from cri_resmgr.values.resources import NOTHING, Assignment, Resources
 
 
@@ -47,7 +49,10 @@ class Container:
     annotations: Mapping[str, str] = field(default_factory=dict)
     asked: Resources = field(default_factory=Resources)
     given: Assignment = NOTHING
+    holding: Holding = HOLDING_NOTHING
+    hints: tuple[Hint, ...] = ()  # where its devices and volumes are
     reasons: tuple[str, ...] = ()
+    candidates: tuple[Candidate, ...] = ()  # what the policy looked at when it decided, for `explain`
     adopted: bool = False  # it was there before us
     key: str = field(init=False)  # what identifies an instance before the runtime has named it, and for ever after
 

@@ -13,6 +13,7 @@ from cri_resmgr.manager.containers import Containers
 from cri_resmgr.manager.deciding import Decider
 from cri_resmgr.manager.pods import Pods
 from cri_resmgr.manager.reconciling import Reconciler
+from cri_resmgr.policies.contract import Answer, Restored
 from cri_resmgr.relay.hooks import Hook
 from cri_resmgr.state.ledger import Ledger
 from cri_resmgr.state.store import Store
@@ -25,20 +26,23 @@ from doubles.runtime import FakeRuntime, MemoryClient, resources
 
 @dataclass
 class ScriptedPolicy:
-    """A policy that says what the test wants: `answer` is asked with (event, container, pod, running)."""
+    """A policy that says what the test wants: `answer` is asked with (event, container, pod)."""
 
     answer: Callable[..., Decision] = lambda *_: Decision(reasons=("as asked",))
-    asked: list[tuple[str, Container, Pod, Sequence[Container]]] = field(default_factory=list)
+    asked: list[tuple[str, Container, Pod]] = field(default_factory=list)
     name = "scripted"
 
-    def create(self, container: Container, pod: Pod, running: Sequence[Container]) -> Decision:
-        return self._ask("create", container, pod, running)
+    def restore(self, running: Sequence[tuple[Container, Pod]]) -> Restored:
+        return Restored("state")
 
-    def update(self, container: Container, pod: Pod, running: Sequence[Container]) -> Decision:
-        return self._ask("update", container, pod, running)
+    def create(self, state: object, container: Container, pod: Pod) -> Answer:
+        return self._ask("create", container, pod), state
 
-    def release(self, container: Container, pod: Pod, running: Sequence[Container]) -> Decision:
-        return self._ask("release", container, pod, running)
+    def update(self, state: object, container: Container, pod: Pod) -> Answer:
+        return self._ask("update", container, pod), state
+
+    def release(self, state: object, key: str) -> Answer:
+        return Decision(), state
 
     def _ask(self, *question: object) -> Decision:
         self.asked.append(question)  # type: ignore[arg-type]

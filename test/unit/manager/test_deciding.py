@@ -8,19 +8,23 @@ import threading
 import pytest
 
 from cri_resmgr.manager.deciding import Decider, OverBudget, interrupted_after
-from cri_resmgr.policies.contract import PolicyRefusal
+from cri_resmgr.policies.contract import PolicyRefusal, Restored
 from cri_resmgr.relay.hooks import Refused
 from cri_resmgr.values.decisions import Decision
 from cri_resmgr.wire.grpc import FAILED_PRECONDITION
 
 BUDGET_S = 0.05
-ANSWER = Decision(reasons=("because",))
+DECISION = Decision(reasons=("because",))
+ANSWER = (DECISION, "state after it")
 
 
 @pytest.fixture(name="decider")
 def _decider():
     class Policy:
         name = "odd"
+
+        def restore(self, running):
+            return Restored("first state")
 
     return Decider(Policy(), budget_s=BUDGET_S)  # type: ignore[arg-type]
 
@@ -37,7 +41,9 @@ def for_ever_and_swallowing_everything():
 
 
 def test_an_answer_is_the_decision(decider):
-    assert decider.decide("create", "p/c/0", lambda: ANSWER) is ANSWER
+    assert decider.state == "first state"
+    assert decider.decide("create", "p/c/0", lambda: ANSWER) is DECISION
+    assert decider.state == "state after it"
     assert (decider.counters.decided, decider.counters.failed, decider.counters.refused) == (1, 0, 0)
 
 
@@ -54,6 +60,7 @@ def test_a_refusal_reaches_the_kubelet_with_the_policys_name_and_reason(decider)
 def test_a_policy_that_breaks_has_no_answer_and_is_logged_with_its_trace(decider, logged):
     assert decider.decide("create", "p/c/0", lambda: 1 / 0) is None
     assert decider.counters.failed == 1
+    assert decider.state == "first state"
     (event,) = logged
     assert event["event"] == "policy.failed"
     assert isinstance(event["exc_info"], ZeroDivisionError)
@@ -69,7 +76,7 @@ def test_a_policy_that_never_ends_is_interrupted(decider, endless, logged):
 
 def test_after_an_interruption_the_next_decision_has_its_own_time(decider):
     decider.decide("create", "p/c/0", for_ever)
-    assert decider.decide("create", "p/c/1", lambda: ANSWER) is ANSWER
+    assert decider.decide("create", "p/c/1", lambda: ANSWER) is DECISION
 
 
 @pytest.fixture(name="alarm_s")
