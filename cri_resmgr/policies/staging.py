@@ -1,0 +1,116 @@
+"""A stage: a policy that acts in memory, driven exactly as the manager drives it.
+
+It keeps what the ledger would: pods, containers in the order of their creation, and the policy's own state; every
+decision is applied to its container and to the neighbours.  There is no runtime, so whatever is decided happens, and
+no clock, so a revisit takes place when somebody asks for it.  `simulate`, `plan` and `replay` stand on it, and so do
+the tests of policies.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+
+from cri_resmgr.policies.contract import Policy
+from cri_resmgr.policies.contract import State as PolicyState
+from cri_resmgr.values.decisions import Change, Decision
+from cri_resmgr.values.resources import Resources
+from cri_resmgr.values.workloads import Container, Pod, State
+
+
+class Stage:
+    """What runs under one policy; begins with the containers that run already, restored.
+
+    The mappings are live views: `containers` by key, in the order of creation, those that have ended left out; `pods`
+    by id; `due`, seconds after its start, of every container whose decision asks to be revisited.
+    """
+
+    __slots__ = ("_containers", "_due", "_pods", "containers", "due", "pods", "policy", "state")
+
+    def __init__(self, policy: Policy, running: Sequence[tuple[Container, Pod]] = ()) -> None:
+        self.policy = policy
+        self._pods = {pod.id: pod for _, pod in running}
+        self._containers = {container.key: container for container, _ in running}
+        self._due: dict[str, float] = {}
+        self.pods: Mapping[str, Pod] = MappingProxyType(self._pods)
+        self.containers: Mapping[str, Container] = MappingProxyType(self._containers)
+        self.due: Mapping[str, float] = MappingProxyType(self._due)
+        self.state: PolicyState = None
+        self.restore()
+
+    def create(self, container: Container, pod: Pod) -> Decision:
+        """A container comes to be, or the policy refuses it: PolicyRefusal, and nothing has changed."""
+        decision, self.state = self.policy.create(self.state, container, pod)
+        self._pods[pod.id] = pod
+        self._containers[container.key] = replace(container, state=State.CREATED)
+        return self._apply(container.key, decision)
+
+    def start(self, key: str) -> None:
+        """A container runs."""
+        self._containers[key] = replace(self._containers[key], state=State.RUNNING)
+
+    def update(self, key: str, asked: Resources) -> Decision:
+        """The kubelet resizes a container; fields that are not set stay.  PolicyRefusal: nothing has changed."""
+        container = self._containers[key]
+        wish = replace(container, asked=container.asked.merged(asked))
+        decision, self.state = self.policy.update(self.state, wish, self._pods[wish.pod_id])
+        self._containers[key] = wish
+        return self._apply(key, decision)
+
+    def revisit(self, key: str) -> Decision:
+        """The time that a container's decision asked for has passed."""
+        container = self._containers[key]
+        decision, self.state = self.policy.revisit(self.state, container, self._pods[container.pod_id])
+        return self._apply(key, decision)
+
+    def exit(self, key: str) -> Decision:
+        """A container ends and holds nothing any more."""
+        decision, self.state = self.policy.release(self.state, key)
+        del self._containers[key]
+        self._due.pop(key, None)
+        self._change(decision.neighbours)
+        return decision
+
+    def delete_pod(self, pod_id: str) -> tuple[Decision, ...]:
+        """A pod goes and takes its containers with it; what each of their ends has led to."""
+        keys = [key for key, container in self._containers.items() if container.pod_id == pod_id]
+        ends = tuple(map(self.exit, keys))
+        self._pods.pop(pod_id, None)
+        return ends
+
+    def rebalance(self) -> Decision:
+        """The policy puts right what has grown crooked."""
+        decision, self.state = self.policy.rebalance(self.state)
+        self._change(decision.neighbours)
+        return decision
+
+    def restore(self, policy: Policy | None = None) -> Mapping[str, Decision]:
+        """The daemon starts again: the state is thrown away and made from the holdings, by `policy` if there is one.
+
+        Returns what was decided anew, by key.
+        """
+        self.policy = policy or self.policy
+        restored = self.policy.restore([(c, self._pods[c.pod_id]) for c in self._containers.values()])
+        self.state = restored.state
+        for key, decision in restored.changes.items():
+            self._apply(key, decision)
+        return restored.changes
+
+    def _apply(self, key: str, decision: Decision) -> Decision:
+        self._containers[key] = replace(
+            self._containers[key],
+            given=decision.assignment,
+            holding=decision.holding,
+            reasons=decision.reasons,
+            candidates=decision.candidates,
+        )
+        self._due.pop(key, None)
+        if decision.revisit_after_start_s:
+            self._due[key] = decision.revisit_after_start_s
+        self._change(decision.neighbours)
+        return decision
+
+    def _change(self, neighbours: Mapping[str, Change]) -> None:
+        for key, change in neighbours.items():
+            old = self._containers[key]
+            reasons = change.reasons or old.reasons
+            self._containers[key] = replace(old, given=change.assignment, holding=change.holding, reasons=reasons)
