@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from cri_resmgr.config import constraints, logwords, models, texts
+from cri_resmgr.config import constraints, durations, logwords, models, texts
 from cri_resmgr.config.problems import Invalid, Problem
 from cri_resmgr.config.settings import (
     DumpSettings,
@@ -131,6 +131,7 @@ def _shown(value: Any) -> str:
 
 def _settings(configuration: models.Configuration, *, source: str, digest: str) -> Settings:
     policy, dump, instrumentation = configuration.policy, configuration.dump, configuration.instrumentation
+    manager = configuration.resource_manager
     return Settings(
         policy=PolicySettings(
             active="none" if policy.active == models.NULL else policy.active,
@@ -142,6 +143,8 @@ def _settings(configuration: models.Configuration, *, source: str, digest: str) 
         instrumentation=InstrumentationSettings(
             http_endpoint=instrumentation.http_endpoint, prometheus_export=instrumentation.prometheus_export
         ),
+        on_policy_error=manager.on_policy_error or "",
+        drift_interval_s=durations.interval_s(manager.drift_scan_interval),
         notes=tuple(_notes(configuration)),
         digest=digest,
         source=source,

@@ -9,6 +9,7 @@ _PART = r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)"
 _WHOLE = re.compile(rf"([+-]?)((?:{_PART})+|0)")
 _LIMIT_CHARS = 64
 REMEDY = "write a number with its unit, such as 1.5s, 300ms or 1h2m"
+LEAST_INTERVAL_S = 1.0
 
 
 def seconds(text: str) -> float:
@@ -18,3 +19,16 @@ def seconds(text: str) -> float:
         raise BadInput(f"'{text[:_LIMIT_CHARS]}' is no duration; {REMEDY}")
     total_s = sum(float(amount) * _UNITS_S[unit] for amount, unit in re.findall(_PART, found[2]))
     return -total_s if found[1] == "-" else total_s
+
+
+def interval_s(value: object) -> float:
+    """The seconds between two rounds of something; 0 for never. Raises BadInput."""
+    remedy = "write a duration of 1s or more, such as 10s, or 0 for never"
+    if isinstance(value, int) and not isinstance(value, bool) and value == 0:
+        return 0.0
+    if not isinstance(value, str):
+        raise BadInput(f"{value!r} is no duration; {remedy}")
+    found_s = seconds(value)
+    if found_s and found_s < LEAST_INTERVAL_S:
+        raise BadInput(f"'{value}' is too short; {remedy}")
+    return found_s

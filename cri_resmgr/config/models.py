@@ -16,6 +16,7 @@ from cri_resmgr.errors import BadInput
 from cri_resmgr.policies import registry
 
 NULL = "null"  # the seed's name for a policy that does nothing
+FAIL_POLICIES = ("pass", "reject")
 
 
 def _by(parse: Callable[[Any], object]) -> Callable[[Any], Any]:
@@ -34,6 +35,11 @@ def _by(parse: Callable[[Any], object]) -> Callable[[Any], Any]:
 def _policy(name: str) -> None:
     if name != NULL:
         registry.find(name)
+
+
+def _fail_policy(word: str) -> None:
+    if word not in FAIL_POLICIES:
+        raise BadInput(f"'{word}' is no fail policy; write pass or reject, or leave the key out")
 
 
 def _absolute(path: str) -> None:
@@ -97,6 +103,23 @@ class Policy(Section):
 
     none: NoOptions = Field(default=NoOptions(), alias="none", exclude=True)
     """Policy `none` has no options."""
+
+
+class ResourceManager(Section):
+    """How decisions are brought to containers, and kept there."""
+
+    on_policy_error: Annotated[str | None, AfterValidator(_by(lambda word: word is None or _fail_policy(word)))] = (
+        Field(default=None, alias="onPolicyError")
+    )
+    """What becomes of a container when the policy gives no decision. `pass`: it is made as the kubelet asked, on CPUs
+    that nobody has to himself. `reject`: it is not made, and the kubelet tries again. Without this key it is rejected
+    where the policy refuses for lack of resources, and passes where the policy breaks or takes too long."""
+
+    drift_scan_interval: Annotated[Any, AfterValidator(_by(durations.interval_s))] = Field(
+        default="10s", alias="driftScanInterval"
+    )
+    """Time between two looks at the CPUs and memory nodes that the kernel holds containers to, as a duration of `1s` or
+    more; what somebody else has changed is put right through the runtime. `0` for never."""
 
 
 class Klog(Section):
@@ -204,8 +227,8 @@ class Configuration(Section):
 
     policy: Policy = Policy()
     """Which policy decides, and about which CPUs."""
-    resource_manager: NoOptions = Field(default=NoOptions(), alias="resource-manager")
-    """Reserved for the controllers of later versions."""
+    resource_manager: ResourceManager = Field(default=ResourceManager(), alias="resource-manager")
+    """How decisions are brought to containers, and kept there."""
     logger: Logger = Logger()
     """How and what is logged."""
     dump: Dump = Dump()

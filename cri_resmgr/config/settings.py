@@ -89,6 +89,10 @@ class Settings:
     logger: LoggerSettings = LoggerSettings()
     dump: DumpSettings = DumpSettings()
     instrumentation: InstrumentationSettings = InstrumentationSettings()
+    on_policy_error: str = ""
+    """`pass` or `reject` for all that goes wrong in the policy; "": refusals are rejected, failures pass."""
+    drift_interval_s: float = 10.0
+    """Between two looks at what the kernel holds containers to; 0 for never."""
     notes: tuple[str, ...] = ()
     """What the user should know though it is no error: old words that we take for new ones."""
     digest: str = ""
@@ -108,6 +112,8 @@ def from_json(text: str | bytes) -> Settings:
         logger=LoggerSettings(**raw["logger"]),
         dump=DumpSettings(**raw["dump"]),
         instrumentation=InstrumentationSettings(**raw["instrumentation"]),
+        on_policy_error=str(raw["on_policy_error"]),
+        drift_interval_s=float(raw["drift_interval_s"]),
         notes=tuple(raw["notes"]),
         digest=raw["digest"],
         source=raw["source"],

@@ -74,7 +74,7 @@ def test_the_example_in_this_repository_is_right():
 def test_a_whole_configuration_becomes_plain_values():
     given = settings("""
 policy: {Active: none, AvailableResources: {CPU: "cpuset:0-15"}}
-resource-manager: {}
+resource-manager: {onPolicyError: reject, driftScanInterval: 1m}
 logger:
   Level: Warning
   Debug: "*"
@@ -101,6 +101,7 @@ instrumentation: {HTTPEndpoint: "unix:///run/m.sock", PrometheusExport: true}
     )
     assert given.dump == DumpSettings(rules="full:.*", debug=True, disabled=True, file="/tmp/dump")
     assert given.instrumentation == InstrumentationSettings("unix:///run/m.sock", prometheus_export=True)
+    assert (given.on_policy_error, given.drift_interval_s) == ("reject", 60)
 
 
 def test_settings_know_the_text_they_came_from():
@@ -146,6 +147,20 @@ def test_a_report_period_is_taken_and_the_user_is_told_that_it_does_nothing(peri
     assert "has no effect" in settings(f"instrumentation: {{ReportPeriod: {period}}}").notes[0]
 
 
+@pytest.mark.parametrize(
+    "text", ["", "resource-manager:", "resource-manager: {onPolicyError: , driftScanInterval: 10s}"]
+)
+def test_what_becomes_of_a_container_without_a_decision_is_left_open_and_drift_is_looked_for(text):
+    given = settings(text)
+    assert (given.on_policy_error, given.drift_interval_s) == ("", 10)
+    assert (given.on_policy_error, given.drift_interval_s) == (Settings().on_policy_error, Settings().drift_interval_s)
+
+
+@pytest.mark.parametrize("never", ["0", "'0'", "0s"])
+def test_drift_need_not_be_looked_for(never):
+    assert settings(f"resource-manager.driftScanInterval: {never}").drift_interval_s == 0
+
+
 @pytest.mark.parametrize("off", ["disabled", 0, 0.0, "'0'"])
 def test_tracing_that_is_off_is_taken(off):
     assert settings(f"instrumentation: {{Sampling: {off}, JaegerCollector: '', JaegerAgent: ''}}").notes == ()
@@ -169,6 +184,16 @@ def test_tracing_that_is_off_is_taken(off):
             "resource-manager.control: {}",
             "resource-manager.control: not in this version, it comes with the controllers",
         ),
+        (
+            "resource-manager: {onPolicyError: ignore}",
+            "resource-manager.onPolicyError: 'ignore' is no fail policy; write pass or reject, or leave the key out",
+        ),
+        ("resource-manager: {onPolicyError: ''}", "resource-manager.onPolicyError: '' is no fail policy; write pass"),
+        ("resource-manager: {onPolicyError: 1}", "resource-manager.onPolicyError: 1 will not do; write a text"),
+        ("resource-manager: {OnPolicyErrors: pass}", "OnPolicyErrors: unknown key; did you mean onPolicyError?"),
+        ("resource-manager: {driftScanInterval: 10}", "resource-manager.driftScanInterval: 10 is no duration; write a"),
+        ("resource-manager: {driftScanInterval: 5ms}", "resource-manager.driftScanInterval: '5ms' is too short; write"),
+        ("resource-manager: {driftScanInterval: soon}", "resource-manager.driftScanInterval: 'soon' is no duration; "),
         ("policy: 3", "policy: 3 will not do; write keys and values below it"),
         ("policy: {Active: [a]}", "policy.Active: a list will not do; write a text"),
         ("policy: {Active: 1}", "policy.Active: 1 will not do; write a text"),

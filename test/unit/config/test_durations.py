@@ -37,3 +37,20 @@ def test_anything_else_is_refused_with_examples(text):
 @given(st.integers(0, 10**6), st.integers(0, 59), st.integers(0, 59))
 def test_units_add_up(hours, minutes, seconds):
     assert durations.seconds(f"{hours}h{minutes}m{seconds}s") == hours * 3600 + minutes * 60 + seconds
+
+
+@pytest.mark.parametrize(("value", "seconds"), [(0, 0), ("0", 0), ("0s", 0), ("1s", 1), ("10s", 10), ("1h", 3600)])
+def test_an_interval_is_a_second_or_more_or_never(value, seconds):
+    assert durations.interval_s(value) == seconds
+
+
+@pytest.mark.parametrize("value", ["999ms", "1ns", "-10s", "0.5s"])
+def test_a_shorter_interval_is_refused(value):
+    with pytest.raises(BadInput, match=rf"'{value}' is too short; write a duration of 1s or more, such as 10s, or 0"):
+        durations.interval_s(value)
+
+
+@pytest.mark.parametrize("value", [10, 10.0, 0.0, False, None, [], {}])
+def test_an_interval_without_a_unit_is_refused(value):
+    with pytest.raises(BadInput, match="is no duration; write a duration of 1s or more"):
+        durations.interval_s(value)

@@ -28,6 +28,8 @@ all_settings = st.builds(
     instrumentation=st.builds(
         settings.InstrumentationSettings, http_endpoint=st.text(), prometheus_export=st.booleans()
     ),
+    on_policy_error=st.sampled_from(["", "pass", "reject"]),
+    drift_interval_s=st.floats(0, 10**6),
     notes=st.lists(st.text()).map(tuple),
     digest=st.text(),
     source=st.text(),
