@@ -2,10 +2,10 @@
 
 A key may be dotted at any level of sections: `policy.static: {…}` is `policy: {static: {…}}`.  What is said twice is
 wrong, whether in one mapping or once dotted and once nested.  Aliases are followed, and counted each time: a text
-that unfolds beyond `LIMIT_NODES` is refused before it takes memory.
+that unfolds beyond a limit is refused before it takes memory.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,10 +34,11 @@ Path = tuple[str, ...]
 class Tree:
     """What a text says: nested mappings, the line of each path, and what is wrong with it."""
 
+    limit_nodes: int = LIMIT_NODES
     values: dict[str, Any] = field(default_factory=dict)
     lines: dict[Path, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
-    nodes_left: int = LIMIT_NODES
+    nodes: int = 0
 
     def complain(self, path: Path, message: str, line: int = 0) -> None:
         """Note a problem; the line is that of the path unless given."""
@@ -55,15 +56,38 @@ class _TooMuch(Exception):  # noqa: N818 - ends the walk, seen by nobody
 
 def load(text: str) -> Tree:
     """The tree of a text; without any value when the text is empty or is no YAML."""
-    tree = Tree()
+
+    def fill(tree: Tree, loader: Any, root: yaml.Node) -> None:
+        if isinstance(root, yaml.MappingNode):
+            tree.values = _mapping(tree, loader, root, ())
+        elif loader.construct_object(root) is not None:
+            tree.complain((), "is no mapping; write sections such as 'policy:'", _line(root))
+
+    return _loaded(text, Tree(), fill)
+
+
+def load_list(text: str, *, limit_nodes: int) -> Tree:
+    """The same for a text that is a list: `values` has its items under their index, "0" for the first."""
+
+    def fill(tree: Tree, loader: Any, root: yaml.Node) -> None:
+        if not isinstance(root, yaml.SequenceNode):
+            tree.complain((), "is no list; begin each item with '- '", _line(root))
+            return
+        for index, item in enumerate(root.value):
+            path = (str(index),)
+            tree.lines[path] = _line(item)
+            tree.values[path[0]] = _value(tree, loader, item, path)
+
+    return _loaded(text, Tree(limit_nodes), fill)
+
+
+def _loaded(text: str, tree: Tree, fill: Callable[[Tree, Any, yaml.Node], None]) -> Tree:
     try:
         loader = _LOADER(text)
         try:
             root = loader.get_single_node()
-            if isinstance(root, yaml.MappingNode):
-                tree.values = _mapping(tree, loader, root, ())
-            elif root is not None and loader.construct_object(root) is not None:
-                tree.complain((), "is no mapping; write sections such as 'policy:'", _line(root))
+            if root is not None:
+                fill(tree, loader, root)
         finally:
             loader.dispose()
     except yaml.YAMLError as error:
@@ -86,9 +110,9 @@ def _line(node: yaml.Node) -> int:
 
 
 def _value(tree: Tree, loader: Any, node: yaml.Node, path: Path) -> Any:
-    tree.nodes_left -= 1
-    if tree.nodes_left < 0:
-        raise _TooMuch(f"has more than {LIMIT_NODES} values with its aliases followed; make it smaller")
+    tree.nodes += 1
+    if tree.nodes > tree.limit_nodes:
+        raise _TooMuch(f"has more than {tree.limit_nodes} values with its aliases followed; make it smaller")
     if len(path) > LIMIT_DEPTH:
         raise _TooMuch(f"is nested deeper than {LIMIT_DEPTH} levels; make it flatter")
     if isinstance(node, yaml.MappingNode):

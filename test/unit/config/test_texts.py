@@ -121,3 +121,23 @@ _trees = st.recursive(
 @given(st.dictionaries(_words, _trees, max_size=4))
 def test_what_yaml_writes_is_read_back(tree):
     assert values(yaml.safe_dump(tree)) == tree
+
+
+def test_a_text_may_be_a_list_whose_items_know_their_lines():
+    tree = texts.load_list("- a: 1\n\n- {b: [x, y]}\n- c\n", limit_nodes=20)
+    assert tree.problems == []
+    assert list(tree.values.items()) == [("0", {"a": 1}), ("1", {"b": ["x", "y"]}), ("2", "c")]
+    assert [tree.line_of((str(index),)) for index in range(3)] == [1, 3, 4]
+    assert texts.load_list("# nothing", limit_nodes=1).values == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a: 1", "line 1: is no list; begin each item with '- '"),
+        ("- [1, 2, 3, 4, 5]", "has more than 5 values with its aliases followed; make it smaller"),
+        ("- {a: 1, a: 2}", "line 1: 0.a: is there already on line 1; keep one of the two"),
+    ],
+)
+def test_a_wrong_list_is_refused(text, problem):
+    assert [str(found) for found in texts.load_list(text, limit_nodes=5).problems] == [problem]
