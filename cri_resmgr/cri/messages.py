@@ -33,6 +33,24 @@ class Version:
     api: str
 
 
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A path of the host that a container sees; `host_path` is "" where something else than the host provides it."""
+
+    host_path: str
+    container_path: str
+    readonly: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device node of the host that a container may use; `permissions` are letters of `rwm`."""
+
+    host_path: str
+    container_path: str
+    permissions: str
+
+
 # ---- requests and replies of intercepted calls ---------------------------------------------------------------------
 
 
@@ -64,6 +82,13 @@ def container_of_create(request: bytes) -> Container:
         annotations=_plain(config.annotations),
         asked=_resources(config.linux.resources),
     )
+
+
+def paths_of_create(request: bytes) -> tuple[tuple[Mount, ...], tuple[Device, ...]]:
+    """The mounts and devices of a CreateContainer."""
+    config = parsed(api.CreateContainerRequest, request).config
+    mounts = tuple(Mount(said.host_path, said.container_path, said.readonly) for said in config.mounts)
+    return mounts, tuple(Device(said.host_path, said.container_path, said.permissions) for said in config.devices)
 
 
 def container_id_of_created(reply: bytes) -> str:
@@ -130,6 +155,12 @@ def resources_of_status(reply: bytes) -> Resources | None:
     if found is None and said.status.resources.HasField("linux"):
         found = _resources(said.status.resources.linux)
     return found
+
+
+def pid_of_status(reply: bytes) -> int:
+    """The first process of a running container, from a verbose ContainerStatus; 0 if it has none or is not running."""
+    said = parsed(api.ContainerStatusResponse, reply)
+    return verbose.pid(said.info) if said.status.state == api.CONTAINER_RUNNING else 0
 
 
 def version_of(reply: bytes) -> Version:

@@ -1,9 +1,9 @@
-"""Resources towards the runtime: the kubelet's requests with what a policy owns, and updates of our own.
+"""Towards the runtime: the kubelet's requests with what a policy owns, and updates of our own.
 
 A message of the kubelet is never encoded again; what changes is *appended*.  In protobuf the last value of a field
-wins and sub-messages that occur twice are merged (protobuf.dev, "Encoding", Last One Wins), so `request + patch`
-reads as the request with just these fields changed.  Every byte that the kubelet wrote stays, whether we know its
-meaning or not, and a patch costs the same for any size of message.
+wins, sub-messages that occur twice are merged, and lists are joined (protobuf.dev, "Encoding", Last One Wins), so
+`request + patch` reads as the request with just these fields changed.  Every byte that the kubelet wrote stays, whether
+we know its meaning or not, and a patch costs the same for any size of message.
 """
 
 from dataclasses import fields
@@ -18,6 +18,7 @@ _UINT64 = (1 << 64) - 1  # negative numbers are their two's complement
 _CONFIG = api.CreateContainerRequest.CONFIG_FIELD_NUMBER
 _CONFIG_LINUX = api.ContainerConfig.LINUX_FIELD_NUMBER
 _LINUX_RESOURCES = api.LinuxContainerConfig.RESOURCES_FIELD_NUMBER
+_CONFIG_MOUNTS = api.ContainerConfig.MOUNTS_FIELD_NUMBER
 _UPDATE_ID = api.UpdateContainerResourcesRequest.CONTAINER_ID_FIELD_NUMBER
 _UPDATE_LINUX = api.UpdateContainerResourcesRequest.LINUX_FIELD_NUMBER
 
@@ -39,6 +40,21 @@ def patched_create(request: bytes, asked: Resources, given: Assignment) -> bytes
     if not patch:
         return request
     return request + _enclosed(_CONFIG, _enclosed(_CONFIG_LINUX, _enclosed(_LINUX_RESOURCES, patch)))
+
+
+def mounted_create(request: bytes, *, host_path: str, container_path: str) -> bytes:
+    """A CreateContainer with one more mount: a directory of the host, bound read-only.
+
+    Its propagation is private, the default, for which the runtime does not ask that the directory be on a shared
+    mount.  Where SELinux is on, the runtime labels the directory so that this container may read it.
+    """
+    mount = (
+        _field(api.Mount.CONTAINER_PATH_FIELD_NUMBER, container_path)
+        + _field(api.Mount.HOST_PATH_FIELD_NUMBER, host_path)
+        + _field(api.Mount.READONLY_FIELD_NUMBER, 1)
+        + _field(api.Mount.SELINUX_RELABEL_FIELD_NUMBER, 1)
+    )
+    return request + _enclosed(_CONFIG, _enclosed(_CONFIG_MOUNTS, mount))
 
 
 def patched_update(request: bytes, asked: Resources, given: Assignment) -> bytes:

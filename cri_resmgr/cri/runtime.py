@@ -1,6 +1,6 @@
 """Our own calls to the runtime, each with a deadline: what is there, what it has, and what it should have instead."""
 
-from cri_resmgr.cri import messages, methods
+from cri_resmgr.cri import messages, methods, patches
 from cri_resmgr.values.resources import Resources
 from cri_resmgr.values.workloads import Container, Pod
 from cri_resmgr.wire.client import Client
@@ -36,6 +36,16 @@ class Runtime:
         """What a container has, from its OCI spec; None if the runtime does not tell."""
         request = messages.container_status_request(container_id)
         return messages.resources_of_status(await self._ask(methods.CONTAINER_STATUS, request))
+
+    async def pid(self, container_id: str) -> int:
+        """The container's first process, as this machine numbers it; 0 if it does not run or the runtime is silent."""
+        request = messages.container_status_request(container_id)
+        return messages.pid_of_status(await self._ask(methods.CONTAINER_STATUS, request))
+
+    async def update(self, container_id: str, resources: Resources) -> None:
+        """Set the resources of a container that are not 0 or "", and leave the others."""
+        request = patches.update_request(container_id, resources)
+        await self._ask(methods.UPDATE_CONTAINER_RESOURCES, request, deadline_s=SET_DEADLINE_S)
 
     def close(self) -> None:
         """End the connection."""

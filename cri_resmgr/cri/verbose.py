@@ -3,8 +3,8 @@
 It is no part of the protocol: containerd and CRI-O differ, and versions do.  So nothing here insists on anything;
 what is absent or of another type is "not said".  Known shapes:
 
-    containerd   pod: config.linux.cgroup_parent            container: runtimeSpec (OCI), config (CRI)
-    CRI-O        pod: runtimeSpec.annotations[CgroupParent]  container: runtimeSpec (OCI)
+    containerd   pod: config.linux.cgroup_parent            container: runtimeSpec (OCI), config (CRI), pid
+    CRI-O        pod: runtimeSpec.annotations[CgroupParent]  container: runtimeSpec (OCI), pid
 """
 
 import json
@@ -39,6 +39,11 @@ def resources(info: Mapping[str, str]) -> Resources | None:
         cpuset_cpus=_text(_at(cpu, "cpus")),
         cpuset_mems=_text(_at(cpu, "mems")),
     )
+
+
+def pid(info: Mapping[str, str]) -> int:
+    """The first process of a container as the machine numbers it, or 0 if the runtime does not say."""
+    return max(0, _integer(_at(_parsed(info), "pid")))
 
 
 def _parsed(info: Mapping[str, str]) -> object:

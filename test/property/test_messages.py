@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cri_resmgr.cri import api_pb2, messages
-from cri_resmgr.cri.patches import patched_create, patched_update, update_request
+from cri_resmgr.cri.patches import mounted_create, patched_create, patched_update, update_request
 from cri_resmgr.values.resources import Assignment, Resources
 
 NEW_TEXT, NEW_BYTES, NEW_NUMBERS, NEW_MESSAGE = 60001, 60002, 60003, 60004
@@ -158,6 +158,13 @@ def test_a_patched_message_survives_whoever_decodes_and_encodes_it_with_todays_s
     assert type(request).FromString(again) == type(request).FromString(patched)
 
 
+@given(requests("CreateContainerRequest"), texts, texts)
+def test_a_mount_is_added_and_nothing_else_known_or_unknown_changes(request, host_path, container_path):
+    mounted = mounted_create(request.SerializeToString(), host_path=host_path, container_path=container_path)
+    request.config.mounts.add(host_path=host_path, container_path=container_path, readonly=True, selinux_relabel=True)
+    assert type(request).FromString(mounted) == request
+
+
 @given(texts, st.builds(Resources, amounts, amounts, amounts, amounts, amounts, cpus, cpus))
 def test_our_own_update_is_read_back_as_it_was_meant(container_id, resources):
     assert messages.update_of(update_request(container_id, resources)) == (container_id, resources)
@@ -172,6 +179,8 @@ def test_any_bytes_are_a_message_or_undecodable_and_never_anything_else(raw):
         messages.containers_listed,
         messages.pod_of_status,
         messages.resources_of_status,
+        messages.pid_of_status,
+        messages.paths_of_create,
         lambda data: messages.pod_of_run(data, b""),
     )
     for read in readers:

@@ -89,6 +89,18 @@ def test_a_container_without_linux_resources_has_asked_for_nothing():
     assert messages.container_of_create(request.SerializeToString()).asked == Resources()
 
 
+def test_mounts_and_devices_of_a_container_are_told_in_their_order():
+    config = api.ContainerConfig()
+    config.mounts.add(host_path="/srv/data", container_path="/data", readonly=True)
+    config.mounts.add(container_path="/image", image=api.ImageSpec(image="layers"))
+    config.devices.add(host_path="/dev/nvme0", container_path="/dev/disk", permissions="rw")
+    request = api.CreateContainerRequest(config=config).SerializeToString()
+    assert messages.paths_of_create(request) == (
+        (messages.Mount("/srv/data", "/data", readonly=True), messages.Mount("", "/image")),
+        (messages.Device("/dev/nvme0", "/dev/disk", "rw"),),
+    )
+
+
 def test_the_id_of_a_created_container_is_in_the_reply():
     assert messages.container_id_of_created(api.CreateContainerResponse(container_id="c9").SerializeToString()) == "c9"
 
@@ -278,6 +290,25 @@ def test_a_status_that_says_nothing_about_resources_is_told_from_one_that_says_n
 )
 def test_an_oci_spec_of_unexpected_types_gives_nothing_and_no_error(spec):
     assert messages.resources_of_status(container_status(runtimeSpec=spec)) == Resources()
+
+
+def running_status(text: str, state: int = api.CONTAINER_RUNNING) -> bytes:
+    said = api.ContainerStatusResponse(status=api.ContainerStatus(id="c1", state=state), info={"info": text})
+    return said.SerializeToString()
+
+
+def test_a_running_container_has_a_first_process():
+    assert messages.pid_of_status(running_status('{"pid": 4711, "runtimeSpec": {}}')) == 4711
+
+
+@pytest.mark.parametrize("state", [api.CONTAINER_CREATED, api.CONTAINER_EXITED, api.CONTAINER_UNKNOWN])
+def test_the_process_of_a_container_that_does_not_run_may_be_somebody_elses_by_now(state):
+    assert messages.pid_of_status(running_status('{"pid": 4711}', state)) == 0
+
+
+@pytest.mark.parametrize("text", ["", "no JSON", "{}", '{"pid": "4711"}', '{"pid": -1}', '{"pid": null}'])
+def test_a_status_without_a_process_id_says_zero(text):
+    assert messages.pid_of_status(running_status(text)) == 0
 
 
 def test_a_version_reply_says_what_the_runtime_is():

@@ -2,7 +2,7 @@ import pytest
 
 from cri_resmgr.cri import api_pb2 as api
 from cri_resmgr.cri import messages
-from cri_resmgr.cri.patches import patched_create, patched_update, update_request
+from cri_resmgr.cri.patches import mounted_create, patched_create, patched_update, update_request
 from cri_resmgr.values.resources import NOTHING, Assignment, Resources
 
 
@@ -68,3 +68,23 @@ def test_our_own_update_says_only_what_is_set():
     raw = update_request("c1", told)
     assert messages.update_of(raw) == ("c1", told)
     assert raw == api.UpdateContainerResourcesRequest.FromString(raw).SerializeToString()
+
+
+def test_a_mount_is_bound_read_only_and_privately_behind_those_of_the_kubelet():
+    request = api.CreateContainerRequest.FromString(create(cpu_shares=2))
+    request.config.mounts.add(container_path="/data", host_path="/srv", propagation=api.PROPAGATION_BIDIRECTIONAL)
+    raw = request.SerializeToString()
+    mounted = mounted_create(raw, host_path="/var/lib/x", container_path="/.x")
+    assert mounted.startswith(raw)
+    request.config.mounts.add(container_path="/.x", host_path="/var/lib/x", readonly=True, selinux_relabel=True)
+    read = api.CreateContainerRequest.FromString(mounted)
+    assert read == request
+    assert read.config.mounts[1].propagation == api.PROPAGATION_PRIVATE
+
+
+def test_a_mount_and_resources_go_together():
+    raw = create(cpu_shares=2)
+    asked = messages.container_of_create(raw).asked
+    both = mounted_create(patched_create(raw, asked, Assignment(cpuset_cpus="1")), host_path="/h", container_path="/c")
+    assert messages.container_of_create(both).asked == Resources(cpu_shares=2, cpuset_cpus="1")
+    assert messages.paths_of_create(both) == ((messages.Mount("/h", "/c", readonly=True),), ())
