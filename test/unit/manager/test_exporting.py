@@ -1,0 +1,175 @@
+"""A container finds its own CPUs in a file that any shell can read, and never half of it."""
+
+import os
+import stat
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cri_resmgr.cri.messages import Mount
+from cri_resmgr.manager.exporting import Exporter, text_of
+from cri_resmgr.values.workloads import Container
+
+CONTAINER = Container("pod1", "web", 0)
+EXPORTS = {"SHARED_CPUS": "0-3,8", "ALL_MEMS": "0"}
+TEXT = 'ALL_MEMS="0"\nSHARED_CPUS="0-3,8"\n'
+names = st.from_regex(r"[A-Z_][A-Z0-9_]{0,8}", fullmatch=True).map(lambda name: f"X_{name}")
+values = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
+
+
+def file_of(mount: Mount | None) -> Path:
+    assert mount is not None
+    return Path(mount.host_path, "resources.sh")
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_container_gets_a_directory_of_its_own_read_only(tmp_path):
+    exporter = Exporter(tmp_path)
+    mount = exporter.mount_for(CONTAINER, EXPORTS)
+    assert mount == Mount(str(tmp_path / "containers" / "pod1~web~0"), "/.cri-resmgr", readonly=True)
+    assert file_of(mount).read_text() == TEXT
+    assert file_of(exporter.mount_for(Container("pod1", "web", 1), EXPORTS)) != file_of(mount)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_any_user_of_the_container_may_read_it_and_nobody_else_finds_it(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        file = file_of(Exporter(tmp_path).mount_for(CONTAINER, EXPORTS))
+    finally:
+        os.umask(before)
+    assert (mode_of(file), mode_of(file.parent), mode_of(file.parents[1])) == (0o644, 0o755, 0o710)
+
+
+def test_a_container_about_which_there_is_nothing_to_say_gets_no_mount(tmp_path):
+    assert Exporter(tmp_path).mount_for(CONTAINER, {}) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_change_takes_the_place_of_the_file_under_a_readers_eyes(tmp_path):
+    exporter = Exporter(tmp_path)
+    file = file_of(exporter.mount_for(CONTAINER, EXPORTS))
+    with file.open() as reader:
+        exporter.changed(CONTAINER, {"SHARED_CPUS": "1"})
+        assert reader.read() == TEXT
+    assert file.read_text() == 'SHARED_CPUS="1"\n'
+    assert [path.name for path in file.parent.iterdir()] == ["resources.sh"]
+    exporter.changed(CONTAINER, {})
+    assert file.read_text() == ""
+
+
+def test_a_file_that_says_it_already_is_not_written(tmp_path):
+    exporter = Exporter(tmp_path)
+    file = file_of(exporter.mount_for(CONTAINER, EXPORTS))
+    before = file.stat().st_ino
+    exporter.changed(CONTAINER, dict(reversed(EXPORTS.items())))
+    assert file.stat().st_ino == before
+
+
+def test_a_container_without_a_file_gets_none_later(tmp_path):
+    Exporter(tmp_path).changed(CONTAINER, EXPORTS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_never_sees_half_a_file(tmp_path):
+    exporter = Exporter(tmp_path)
+    texts = [{"SHARED_CPUS": str(number) * 5000} for number in range(2)]
+    file = file_of(exporter.mount_for(CONTAINER, texts[0]))
+    whole, over, seen = {text_of(text) for text in texts}, threading.Event(), set()
+
+    def read() -> None:
+        while not over.is_set():
+            seen.add(file.read_text())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for turn in range(300):
+        exporter.changed(CONTAINER, texts[turn % 2])
+    over.set()
+    reader.join()
+    assert seen
+    assert seen <= whole
+
+
+def test_what_is_gone_leaves_nothing(tmp_path):
+    exporter = Exporter(tmp_path)
+    file = file_of(exporter.mount_for(CONTAINER, EXPORTS))
+    (file.parent / ".resources.sh").write_text("half of i")
+    exporter.gone(CONTAINER)
+    exporter.gone(CONTAINER)
+    assert list((tmp_path / "containers").iterdir()) == []
+
+
+def test_a_crash_in_the_middle_is_made_good_by_the_next_one(tmp_path):
+    (tmp_path / "containers" / "pod1~web~0").mkdir(parents=True, mode=0o700)
+    (tmp_path / "containers" / "pod1~web~0" / ".resources.sh").write_text(
+        "much longer than what will be written now" * 9
+    )
+    file = file_of(Exporter(tmp_path).mount_for(CONTAINER, EXPORTS))
+    assert file.read_text() == TEXT
+    assert mode_of(file.parent) == 0o755
+
+
+def test_at_start_only_what_still_exists_keeps_its_file(tmp_path):
+    exporter = Exporter(tmp_path)
+    kept, left = (file_of(exporter.mount_for(Container("pod1", name, 0), EXPORTS)) for name in ("a", "b"))
+    Exporter(tmp_path).sweep({"pod1/a/0": "x", "pod9/z/0": "x"}.keys())
+    assert kept.exists()
+    assert not left.parent.exists()
+
+
+def test_there_may_be_nothing_to_sweep(tmp_path):
+    Exporter(tmp_path).sweep([])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_somebody_else_has_put_there_stays(tmp_path):
+    theirs = tmp_path / "containers" / "pod1~web~0" / "notes"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("mine")
+    (tmp_path / "containers" / "file").write_text("mine")
+    Exporter(tmp_path).sweep([])
+    assert theirs.read_text() == (tmp_path / "containers" / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("part", ["../../etc", "", "~", "x" * 300, "é", "\udcff", "a b", ".."])
+def test_no_name_leads_elsewhere(tmp_path, part):
+    for container in (Container(part, "c", 0), Container("p", part, 0)):
+        file = file_of(Exporter(tmp_path).mount_for(container, EXPORTS))
+        assert file.parents[1] == tmp_path / "containers"
+        assert file.resolve() == file
+
+
+@given(
+    st.lists(st.tuples(st.text("ab~/.", max_size=4), st.text("ab~.", max_size=4)), unique=True, min_size=2, max_size=2)
+)
+def test_two_containers_never_share_a_directory(ids):
+    exporter = Exporter(Path("/nowhere"))
+    keys = {Container(pod_id, name, 0).key for pod_id, name in ids}
+    assert len({exporter._directory(key) for key in keys}) == len(keys)
+
+
+def test_a_disk_that_takes_nothing_is_reported_and_the_container_goes_without(tmp_path, logged):
+    (tmp_path / "containers").write_text("a file where a directory should be")
+    reports = []
+    exporter = Exporter(tmp_path, failed=lambda container, text: reports.append((container, text)))
+    assert exporter.mount_for(CONTAINER, EXPORTS) is None
+    exporter.changed(CONTAINER, EXPORTS)
+    exporter.gone(CONTAINER)
+    assert [container for container, _ in reports] == [CONTAINER, CONTAINER]
+    assert all(f"{tmp_path}/containers" in text for _, text in reports)
+    assert {entry["event"] for entry in logged} == {"export.failed"}
+
+
+@given(st.dictionaries(names, values, max_size=4))
+def test_a_shell_reads_what_was_said(exports):
+    shown = "".join(f'printf "%s\\0" "${name}";' for name in exports)
+    done = subprocess.run(["sh", "-uc", f"{text_of(exports)}\n{shown}"], check=True, capture_output=True, timeout=60)
+    assert done.stdout.decode().split("\0")[:-1] == list(exports.values())
