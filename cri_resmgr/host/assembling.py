@@ -30,14 +30,14 @@ def assembled(  # noqa: PLR0913 - the facts that make a machine
     A node with CPUs gets package and die from the lowest of them: one may span several dies, and with interleaved
     memory or without NUMA even packages.
     """
-    placed = sorted(nodes, key=lambda node: node.id)
-    made = _dies(dies, placed)
+    useful = _useful(nodes)
+    made = _dies(dies, useful)
     online = _union(dies.values())
     return Machine(
         online=online,
         packages=_packages(made),
         dies=made,
-        nodes=tuple(_placed(node, made) for node in placed),
+        nodes=tuple(_placed(node, made) for node in useful),
         cores=_cores(cores, made),
         caches=tuple(sorted(caches, key=lambda cache: (cache.level, cache.kind, _lowest(cache.cpus)))),
         isolated=isolated & online,
@@ -45,6 +45,13 @@ def assembled(  # noqa: PLR0913 - the facts that make a machine
         core_kinds=core_kinds or {},
         priorities=priorities or {},
     )
+
+
+def _useful(nodes: Iterable[Node]) -> list[Node]:
+    """The nodes that have anything, by id, and only the distances between them: kernels keep nodes of empty sockets."""
+    found = sorted((node for node in nodes if node.cpus or node.memory_bytes), key=lambda node: node.id)
+    ids = [node.id for node in found]
+    return [replace(node, distances={id_: node.distances[id_] for id_ in ids}) for node in found]
 
 
 def _dies(dies: Mapping[DieKey, int], nodes: Iterable[Node]) -> tuple[Die, ...]:
