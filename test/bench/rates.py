@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 from bench.results import Claim, Result, Spread, ratios
 from bench.rig import Bench, Drive, Rig
 
 WARM_UP_S = 0.3
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Round:
     relay_cpu_s: float
 
 
-def in_turn(rounds: int, direct: Callable[[], Drive], relayed: Callable[[], Drive]) -> Iterable[tuple[Drive, Drive]]:
+def in_turn(rounds: int, direct: Callable[[], T], relayed: Callable[[], T]) -> Iterable[tuple[T, T]]:
     """Who goes first changes, so that a machine that gets slower favours nobody."""
     for number in range(rounds):
         if number % 2:
