@@ -6,7 +6,8 @@ needed, so that `--version` answers at once and the daemon carries nothing that 
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib import import_module
 
 from cri_resmgr import __version__
 from cri_resmgr.cli import flags as flags_
@@ -14,7 +15,8 @@ from cri_resmgr.cli import goflags
 from cri_resmgr.errors import BadInput, Error
 
 BUILD_VARIABLE = "CRI_RESMGR_BUILD"  # set by the bundle: the commit that it was made from
-_LATER = ("simulate", "plan", "explain", "status", "doctor", "release", "replay", "config-help", "help")
+_VERBS = ("config", "simulate")  # modules of `cli.verbs`
+_LATER = ("plan", "explain", "status", "doctor", "release", "replay", "config-help", "help")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,14 +56,13 @@ def _run(arguments: Sequence[str]) -> int:
 def _verb(words: Sequence[str], *, flags_given: bool) -> int:
     verb, *rest = words
     if verb in _LATER:
-        raise BadInput(f"'{verb}' is not in this version, it comes with a later one; 'config check' is there")
-    if verb != "config":
+        raise BadInput(f"'{verb}' is not in this version, it comes with a later one; there are {', '.join(_VERBS)}")
+    if verb not in _VERBS:
         raise goflags.FlagError(f"unknown command line argument: {verb}")
     if flags_given:
         raise BadInput(f"flags before '{verb}' are the daemon's; write those of {verb} after it")
-    from cri_resmgr.cli.verbs import config  # noqa: PLC0415
-
-    return config.run(rest)
+    run: Callable[[Sequence[str]], int] = import_module(f"cri_resmgr.cli.verbs.{verb}").run
+    return run(rest)
 
 
 def _list_policies() -> int:
