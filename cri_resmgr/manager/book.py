@@ -122,7 +122,8 @@ class Book:
     async def resized(self, container: Container, asked: Resources, decision: Decision) -> None:
         """The runtime has accepted a resize: written at once, since nobody else remembers the kubelet's word."""
         self.ledger.asked(container.key, asked)
-        self.ledger.given(container.key, decision.assignment, decision.reasons)
+        self.ledger.decided(container.key, decision)
+        self.ledger.told(container.key, decision.assignment)
         await self._writer.now()
 
     def forgotten(self, container: Container) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from cri_resmgr.state.tracking import Pending, Tracked
+from cri_resmgr.values.decisions import HOLDING_NOTHING, Change, Decision
 from cri_resmgr.values.resources import Assignment, Resources
 from cri_resmgr.values.workloads import Container, Pod, State
 
@@ -32,11 +33,22 @@ class Changes:
 class Ledger:
     """Pods by sandbox id and containers by key; begins with what the store had.
 
-    The mappings `pods` and `containers` are live views for reading, and so is `holders`, the containers that have not
-    ended.
+    The mappings are live views for reading: `pods`, `containers`, `holders`, which are the containers that have not
+    ended, and `owed`, those of them of whose last decision the runtime does not know yet.
     """
 
-    __slots__ = ("_containers", "_holders", "_keys_by_id", "_keys_of_pod", "_pods", "containers", "holders", "pods")
+    __slots__ = (
+        "_containers",
+        "_holders",
+        "_keys_by_id",
+        "_keys_of_pod",
+        "_owed",
+        "_pods",
+        "containers",
+        "holders",
+        "owed",
+        "pods",
+    )
 
     def __init__(self, pods: Iterable[Pod] = (), containers: Iterable[Container] = ()) -> None:
         self._pods = Tracked((pod.id, pod) for pod in pods)
@@ -45,6 +57,8 @@ class Ledger:
         self.containers: Mapping[str, Container] = MappingProxyType(self._containers.rows)
         self._holders: dict[str, Container] = {}
         self.holders: Mapping[str, Container] = MappingProxyType(self._holders)
+        self._owed: dict[str, Container] = {}
+        self.owed: Mapping[str, Container] = MappingProxyType(self._owed)
         self._keys_by_id: dict[str, str] = {}
         self._keys_of_pod: dict[str, dict[str, None]] = {}  # a dict keeps the order of arrival
         for container in self.containers.values():
@@ -98,6 +112,7 @@ class Ledger:
             return None
         self._keys_by_id.pop(old.id, None)
         self._holders.pop(key, None)
+        self._owed.pop(key, None)
         siblings = self._keys_of_pod[old.pod_id]
         del siblings[key]
         if not siblings:
@@ -105,19 +120,38 @@ class Ledger:
         return old
 
     def created(self, key: str, container_id: str) -> Container | None:
-        """The runtime has created the container and named it."""
+        """The runtime has created the container and named it; one that has ended meanwhile stays so."""
         old = self.containers.get(key)
-        return old and self._replaced(replace(old, id=container_id, state=State.CREATED))
+        if old is None:
+            return None
+        state = State.CREATED if old.state is State.CREATING else old.state
+        return self._replaced(replace(old, id=container_id, state=state))
 
     def moved(self, key: str, state: State) -> Container | None:
-        """The container has gone on in its life."""
+        """The container has gone on in its life; what has ended holds nothing."""
         old = self.containers.get(key)
-        return old and self._replaced(replace(old, state=state))
+        if old is None:
+            return None
+        holding = HOLDING_NOTHING if state is State.EXITED else old.holding
+        return self._replaced(replace(old, state=state, holding=holding))
 
-    def given(self, key: str, assignment: Assignment, reasons: tuple[str, ...]) -> Container | None:
-        """The policy has decided what the container gets, and why."""
+    def decided(self, key: str, decision: Decision) -> Container | None:
+        """The policy has decided about the container itself."""
         old = self.containers.get(key)
-        return old and self._replaced(replace(old, given=assignment, reasons=reasons))
+        return old and self._replaced(with_decision(old, decision))
+
+    def placed(self, key: str, change: Change) -> Container | None:
+        """The policy has changed what the container has because of another one."""
+        old = self.containers.get(key)
+        if old is None:
+            return None
+        reasons = change.reasons or old.reasons
+        return self._replaced(replace(old, given=change.assignment, holding=change.holding, reasons=reasons))
+
+    def told(self, key: str, assignment: Assignment) -> Container | None:
+        """The runtime has been told of a decision."""
+        old = self.containers.get(key)
+        return old and self._replaced(replace(old, told=assignment))
 
     def asked(self, key: str, resources: Resources) -> Container | None:
         """The kubelet has said what it wants for the container."""
@@ -148,8 +182,25 @@ class Ledger:
         key = container.key
         if container.id:
             self._keys_by_id[container.id] = key
-        if container.state is State.EXITED:
+        ended = container.state is State.EXITED
+        if ended:
             self._holders.pop(key, None)
         else:
             self._holders[key] = container
+        if ended or container.told == container.given:
+            self._owed.pop(key, None)
+        else:
+            self._owed[key] = container
         self._keys_of_pod.setdefault(container.pod_id, {})[key] = None
+
+
+def with_decision(container: Container, decision: Decision) -> Container:
+    """The container with what was decided about it."""
+    return replace(
+        container,
+        given=decision.assignment,
+        holding=decision.holding,
+        reasons=decision.reasons,
+        candidates=decision.candidates,
+        revisit_after_start_s=decision.revisit_after_start_s,
+    )

@@ -4,15 +4,16 @@ Writing a container happens before each CreateContainer is forwarded, so it is t
 once, at start, and believes nothing: what does not become the value that was written is damage.
 """
 
-import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from json.encoder import encode_basestring as _quoted
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from operator import attrgetter
 from typing import Any, TypeVar
 
+from cri_resmgr.state import cells
 from cri_resmgr.state.schema import MalformedError
 from cri_resmgr.state.tracking import Pending
+from cri_resmgr.values.decisions import Holding
 from cri_resmgr.values.resources import Assignment, Resources
 from cri_resmgr.values.workloads import Container, Pod, State
 
@@ -21,12 +22,22 @@ Cells = tuple[Any, ...]  # STRICT tables hold what the columns say: str, int or 
 
 POD = ("id", "name", "namespace", "uid", "cgroup_parent", "runtime_handler", "labels", "annotations")
 IDENTITY = ("key", "pod_id", "name", "attempt", "id", "state", "labels", "annotations", "reasons", "adopted")
+EXPLAINED = ("hints", "candidates", "revisit_after_start_s")
 ASKED = tuple(Resources.__dataclass_fields__)
 GIVEN = tuple(Assignment.__dataclass_fields__)
-CONTAINER = (*IDENTITY, *(f"asked_{name}" for name in ASKED), *(f"given_{name}" for name in GIVEN))
+HOLDING = tuple(Holding.__dataclass_fields__)
+CONTAINER = (
+    *IDENTITY,
+    *EXPLAINED,
+    *(f"asked_{name}" for name in ASKED),
+    *(f"given_{name}" for name in GIVEN),
+    *(f"told_{name}" for name in GIVEN),
+    *(f"holding_{name}" for name in HOLDING),
+)
 
 _asked_cells: Callable[[Resources], Cells] = attrgetter(*ASKED)
 _given_cells: Callable[[Assignment], Cells] = attrgetter(*GIVEN)
+_holding_cells: Callable[[Holding], Cells] = attrgetter(*HOLDING)
 
 
 def _upsert(table: str, columns: tuple[str, ...]) -> str:
@@ -73,11 +84,11 @@ def _kept(pending: Pending[Row]) -> Iterable[Row]:
 
 
 def _read(connection: sqlite3.Connection, query: str, value: Callable[[Cells], Row]) -> Iterator[Row]:
-    for cells in connection.execute(query):
+    for row in connection.execute(query):
         try:
-            yield value(cells)
+            yield value(row)
         except (TypeError, ValueError) as error:
-            raise MalformedError(f"row {cells[0]!r}: {error}") from error
+            raise MalformedError(f"row {row[0]!r}: {error}") from error
 
 
 def _pod_cells(pod: Pod) -> Cells:
@@ -88,14 +99,16 @@ def _pod_cells(pod: Pod) -> Cells:
         pod.uid,
         pod.cgroup_parent,
         pod.runtime_handler,
-        _map_cell(pod.labels),
-        _map_cell(pod.annotations),
+        cells.of_map(pod.labels),
+        cells.of_map(pod.annotations),
     )
 
 
-def _pod(cells: Cells) -> Pod:
-    fields = dict(zip(POD, cells, strict=True))
-    return Pod(**fields | {"labels": _map(fields["labels"]), "annotations": _map(fields["annotations"])})
+def _pod(row: Cells) -> Pod:
+    fields = dict(zip(POD, row, strict=True))
+    return Pod(
+        **fields | {"labels": cells.to_map(fields["labels"]), "annotations": cells.to_map(fields["annotations"])}
+    )
 
 
 def _container_cells(container: Container) -> Cells:
@@ -106,54 +119,40 @@ def _container_cells(container: Container) -> Cells:
         container.attempt,
         container.id,
         container.state.value,
-        _map_cell(container.labels),
-        _map_cell(container.annotations),
-        _list_cell(container.reasons),
+        cells.of_map(container.labels),
+        cells.of_map(container.annotations),
+        cells.of_list(container.reasons),
         container.adopted,
+        cells.of_hints(container.hints),
+        cells.of_candidates(container.candidates),
+        container.revisit_after_start_s,
         *_asked_cells(container.asked),
         *_given_cells(container.given),
+        *_given_cells(container.told),
+        *_holding_cells(container.holding),
     )
 
 
-def _container(cells: Cells) -> Container:
-    key, pod_id, name, attempt, container_id, state, labels, annotations, reasons, adopted = cells[: len(IDENTITY)]
-    asked, given = cells[len(IDENTITY) : -len(GIVEN)], cells[-len(GIVEN) :]
+def _container(row: Cells) -> Container:
+    rest = iter(row)
+    fields = dict(zip((*IDENTITY, *EXPLAINED), rest))  # noqa: B905 - the rest are the parts below
+    key = fields.pop("key")
+    readers = {
+        "state": State,
+        "labels": cells.to_map,
+        "annotations": cells.to_map,
+        "reasons": cells.to_list,
+        "adopted": bool,
+        "hints": cells.to_hints,
+        "candidates": cells.to_candidates,
+    }
     container = Container(
-        pod_id=pod_id,
-        name=name,
-        attempt=attempt,
-        id=container_id,
-        state=State(state),
-        labels=_map(labels),
-        annotations=_map(annotations),
-        asked=Resources(*asked),
-        given=Assignment(*given),
-        reasons=_list(reasons),
-        adopted=bool(adopted),
+        **fields | {name: read(fields[name]) for name, read in readers.items()},
+        asked=Resources(*islice(rest, len(ASKED))),
+        given=Assignment(*islice(rest, len(GIVEN))),
+        told=Assignment(*islice(rest, len(GIVEN))),
+        holding=Holding(*rest),
     )
     if container.key != key:
         raise ValueError(f"this key is not that of {container.key!r}")
     return container
-
-
-# json.dumps makes an encoder for each call, which costs more than encoding a few strings.
-def _map_cell(strings: Mapping[str, str]) -> str:
-    return f"{{{','.join([f'{_quoted(key)}:{_quoted(value)}' for key, value in strings.items()])}}}"
-
-
-def _list_cell(strings: tuple[str, ...]) -> str:
-    return f"[{','.join(map(_quoted, strings))}]"
-
-
-def _map(cell: str) -> dict[str, str]:
-    found = json.loads(cell)
-    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
-        raise TypeError(f"no map of strings: {cell[:80]}")
-    return found
-
-
-def _list(cell: str) -> tuple[str, ...]:
-    found = json.loads(cell)
-    if not isinstance(found, list) or not all(isinstance(value, str) for value in found):
-        raise TypeError(f"no list of strings: {cell[:80]}")
-    return tuple(found)

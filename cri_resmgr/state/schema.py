@@ -29,6 +29,26 @@ MIGRATIONS: Migrations = (
             given_cpuset_cpus TEXT, given_cpuset_mems TEXT, given_cpu_shares INTEGER,
             given_cpu_quota_us INTEGER, given_cpu_period_us INTEGER) STRICT""",
     ),
+    (
+        "ALTER TABLE containers ADD COLUMN told_cpuset_cpus TEXT",
+        "ALTER TABLE containers ADD COLUMN told_cpuset_mems TEXT",
+        "ALTER TABLE containers ADD COLUMN told_cpu_shares INTEGER",
+        "ALTER TABLE containers ADD COLUMN told_cpu_quota_us INTEGER",
+        "ALTER TABLE containers ADD COLUMN told_cpu_period_us INTEGER",
+        "ALTER TABLE containers ADD COLUMN holding_policy TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE containers ADD COLUMN holding_pool TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE containers ADD COLUMN holding_exclusive TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE containers ADD COLUMN holding_isolated TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE containers ADD COLUMN holding_shared TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE containers ADD COLUMN holding_memo TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE containers ADD COLUMN hints TEXT NOT NULL DEFAULT '[]'",
+        "ALTER TABLE containers ADD COLUMN candidates TEXT NOT NULL DEFAULT '[]'",
+        "ALTER TABLE containers ADD COLUMN revisit_after_start_s REAL NOT NULL DEFAULT 0",
+        # An assignment of an earlier version reached its container in CreateContainer.
+        """UPDATE containers SET told_cpuset_cpus = given_cpuset_cpus, told_cpuset_mems = given_cpuset_mems,
+            told_cpu_shares = given_cpu_shares, told_cpu_quota_us = given_cpu_quota_us,
+            told_cpu_period_us = given_cpu_period_us""",
+    ),
 )
 VERSION_KEY = "schema_version"
 PUT_META = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"

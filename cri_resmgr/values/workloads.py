@@ -37,7 +37,8 @@ class Container:
     """One instance of a container: a restart of it is another instance with a higher `attempt`.
 
     `id` is the runtime's, "" while it is being created; `asked` is the kubelet's word, remembered
-    beside `given`, what was decided, so that everything can be given back.
+    beside `given`, what was decided, so that everything can be given back.  `told` is what the runtime
+    has been told of what was decided: where it differs from `given` it must be told again.
     """
 
     pod_id: str
@@ -54,6 +55,8 @@ class Container:
     reasons: tuple[str, ...] = ()
     candidates: tuple[Candidate, ...] = ()  # what the policy looked at when it decided, for `explain`
     adopted: bool = False  # it was there before us
+    told: Assignment = NOTHING
+    revisit_after_start_s: float = 0.0  # when the policy wants to be asked again, 0 for never
     key: str = field(init=False)  # what identifies an instance before the runtime has named it, and for ever after
 
     def __post_init__(self) -> None:

@@ -7,10 +7,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from cri_resmgr.state.ledger import Changes, Ledger
+from cri_resmgr.values.decisions import HOLDING_NOTHING, Change, Decision, Holding
 from cri_resmgr.values.resources import Assignment, Resources
 from cri_resmgr.values.workloads import Container, Pod, State
 
 POD_IDS = st.sampled_from(["pod-1", "pod-2", "pod-22"])
+HOLDING = Holding("policy", exclusive="0")
 CONTAINER_IDS = st.sampled_from(["", "id-1", "id-2", "id-3", "id-4"])
 CONTAINERS = st.builds(
     Container,
@@ -19,6 +21,7 @@ CONTAINERS = st.builds(
     st.integers(0, 2),
     id=CONTAINER_IDS,
     state=st.sampled_from(State),
+    told=st.sampled_from([Assignment(), Assignment("0")]),
 )
 
 
@@ -67,17 +70,30 @@ class LedgerAgainstModel(RuleBasedStateMachine):
     @rule(container=CONTAINERS, number=st.integers(0, 10**6))
     def created(self, container, number):
         container_id = f"new-{number}-{container.key}"
-        changed = self.change(container.key, id=container_id, state=State.CREATED)
+        before = self.change(container.key)
+        state = State.CREATED if before and before.state is State.CREATING else before and before.state
+        changed = self.change(container.key, id=container_id, state=state)
         assert self.ledger.created(container.key, container_id) == changed
 
     @rule(container=CONTAINERS, state=st.sampled_from(State))
     def moved(self, container, state):
-        assert self.ledger.moved(container.key, state) == self.change(container.key, state=state)
+        ended = {"holding": HOLDING_NOTHING} if state is State.EXITED else {}
+        assert self.ledger.moved(container.key, state) == self.change(container.key, state=state, **ended)
 
     @rule(container=CONTAINERS, cpus=st.sampled_from(["0", "0-3", None]))
-    def given(self, container, cpus):
-        changed = self.change(container.key, given=Assignment(cpus), reasons=("because",))
-        assert self.ledger.given(container.key, Assignment(cpus), ("because",)) == changed
+    def decided(self, container, cpus):
+        changed = self.change(container.key, given=Assignment(cpus), holding=HOLDING, reasons=("because",))
+        assert self.ledger.decided(container.key, Decision(Assignment(cpus), HOLDING, ("because",))) == changed
+
+    @rule(container=CONTAINERS, cpus=st.sampled_from(["0", "0-3", None]))
+    def placed(self, container, cpus):
+        changed = self.change(container.key, given=Assignment(cpus), holding=HOLDING_NOTHING)
+        assert self.ledger.placed(container.key, Change(Assignment(cpus), HOLDING_NOTHING)) == changed
+
+    @rule(container=CONTAINERS, cpus=st.sampled_from(["0", "0-3", None]))
+    def told(self, container, cpus):
+        changed = self.change(container.key, told=Assignment(cpus))
+        assert self.ledger.told(container.key, Assignment(cpus)) == changed
 
     @rule(container=CONTAINERS, shares=st.integers(0, 3))
     def asked(self, container, shares):
@@ -126,6 +142,9 @@ class LedgerAgainstModel(RuleBasedStateMachine):
     def the_ledger_says_what_the_model_says(self):
         assert dict(self.ledger.pods) == {p.id: p for p in self.pods}
         assert dict(self.ledger.containers) == {c.key: c for c in self.containers}
+        holders = {c.key: c for c in self.containers if c.state is not State.EXITED}
+        assert dict(self.ledger.holders) == holders
+        assert dict(self.ledger.owed) == {key: c for key, c in holders.items() if c.given != c.told}
         assert {c.key for c in self.ledger.running()} == {c.key for c in self.containers if c.state is State.RUNNING}
         for pod_id in ("pod-1", "pod-2", "pod-22"):
             of_pod = {c.key for c in self.ledger.of_pod(pod_id)}

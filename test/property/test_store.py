@@ -10,6 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from cri_resmgr.state.ledger import Ledger
 from cri_resmgr.state.store import Store
+from cri_resmgr.values.decisions import Candidate, Holding
+from cri_resmgr.values.hints import Hint
 from cri_resmgr.values.resources import Assignment, Resources
 from cri_resmgr.values.workloads import Container, Pod, State
 
@@ -21,6 +23,8 @@ RESOURCES = st.builds(Resources, INT64, INT64, INT64, INT64, INT64, TEXT, TEXT)
 ASSIGNMENTS = st.builds(
     Assignment, st.none() | TEXT, st.none() | TEXT, st.none() | INT64, st.none() | INT64, st.none() | INT64
 )
+SETS = st.integers(0, 2**8192 - 1)
+SCORES = st.dictionaries(TEXT, st.integers(-9, 9) | st.floats(allow_nan=False) | TEXT, max_size=3)
 PODS = st.builds(Pod, IDS, TEXT, TEXT, TEXT, TEXT, TEXT, MAPS, MAPS)
 CONTAINERS = st.builds(
     Container,
@@ -35,6 +39,11 @@ CONTAINERS = st.builds(
     given=ASSIGNMENTS,
     reasons=st.lists(TEXT, max_size=2).map(tuple),
     adopted=st.booleans(),
+    told=ASSIGNMENTS,
+    holding=st.builds(Holding, TEXT, TEXT, TEXT, TEXT, TEXT, TEXT),
+    hints=st.lists(st.builds(Hint, TEXT, SETS, SETS, SETS), max_size=2).map(tuple),
+    candidates=st.lists(st.builds(Candidate, TEXT, SCORES, TEXT), max_size=2).map(tuple),
+    revisit_after_start_s=st.floats(0, 1e9),
 )
 
 

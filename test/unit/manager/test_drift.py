@@ -14,6 +14,7 @@ from cri_resmgr.manager.drift import AT_ONCE, FIRST_RETRY_S, LAST_RETRY_S, Drift
 from cri_resmgr.manager.events import Events
 from cri_resmgr.state.ledger import Ledger
 from cri_resmgr.values import cpusets
+from cri_resmgr.values.decisions import Decision
 from cri_resmgr.values.resources import NOTHING, Assignment
 from cri_resmgr.values.workloads import Container, Pod, State
 from cri_resmgr.wire.client import CallError
@@ -158,7 +159,7 @@ async def test_a_container_that_is_being_changed_is_left_alone(world):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda ledger: ledger.given("p/c/0", Assignment(cpuset_cpus="5"), ()),
+        lambda ledger: ledger.decided("p/c/0", Decision(Assignment(cpuset_cpus="5"))),
         lambda ledger: ledger.moved("p/c/0", State.EXITED),
         lambda ledger: ledger.drop("p/c/0"),
     ],

@@ -5,10 +5,16 @@ import gc
 import pytest
 
 from cri_resmgr.state.ledger import Ledger
+from cri_resmgr.values.decisions import HOLDING_NOTHING, Candidate, Change, Decision, Holding
 from cri_resmgr.values.resources import NOTHING, Assignment, Resources
 from cri_resmgr.values.workloads import Container, Pod, State
 
 POD = Pod("pod-1", "web", "default", "uid-1")
+HOLDING = Holding("balloons", "pool", exclusive="2-3")
+DECISION = Decision(
+    Assignment(cpuset_cpus="2-3"), HOLDING, ("exclusive CPUs",), (Candidate("pool", {"cpus": 2.0}, "chosen"),), {}, 60.0
+)
+CHANGE = Change(Assignment(cpuset_cpus="0-1"), Holding("balloons", shared="0-1"), ("somebody took the others",))
 
 
 def container(attempt: int = 0, *, pod_id: str = "pod-1", name: str = "c", **fields) -> Container:
@@ -84,11 +90,13 @@ def test_put_returns_what_stood_there_so_that_it_can_be_undone():
     [
         lambda ledger: ledger.created("pod-1/c/0", "id"),
         lambda ledger: ledger.moved("pod-1/c/0", State.RUNNING),
-        lambda ledger: ledger.given("pod-1/c/0", NOTHING, ()),
+        lambda ledger: ledger.decided("pod-1/c/0", DECISION),
+        lambda ledger: ledger.placed("pod-1/c/0", CHANGE),
+        lambda ledger: ledger.told("pod-1/c/0", NOTHING),
         lambda ledger: ledger.asked("pod-1/c/0", Resources()),
         lambda ledger: ledger.drop("pod-1/c/0"),
     ],
-    ids=["created", "moved", "given", "asked", "drop"],
+    ids=["created", "moved", "decided", "placed", "told", "asked", "drop"],
 )
 def test_a_change_to_an_instance_that_is_gone_changes_nothing(change):
     ledger = Ledger()
@@ -100,11 +108,70 @@ def test_a_change_to_an_instance_that_is_gone_changes_nothing(change):
 def test_what_was_asked_stays_beside_what_was_given():
     ledger = Ledger()
     ledger.put(container(asked=Resources(cpu_shares=512)))
-    ledger.given("pod-1/c/0", Assignment(cpuset_cpus="2-3"), ("exclusive CPUs",))
+    ledger.decided("pod-1/c/0", DECISION)
     ledger.asked("pod-1/c/0", Resources(cpu_shares=1024))
     assert ledger.containers["pod-1/c/0"] == container(
-        asked=Resources(cpu_shares=1024), given=Assignment(cpuset_cpus="2-3"), reasons=("exclusive CPUs",)
+        asked=Resources(cpu_shares=1024),
+        given=DECISION.assignment,
+        holding=HOLDING,
+        reasons=DECISION.reasons,
+        candidates=DECISION.candidates,
+        revisit_after_start_s=60.0,
     )
+
+
+def test_a_neighbours_change_replaces_what_it_has_and_not_what_was_looked_at_when_it_came():
+    ledger = Ledger()
+    ledger.put(container())
+    ledger.decided("pod-1/c/0", DECISION)
+    ledger.placed("pod-1/c/0", CHANGE)
+    changed = ledger.containers["pod-1/c/0"]
+    assert (changed.given, changed.holding, changed.reasons) == (CHANGE.assignment, CHANGE.holding, CHANGE.reasons)
+    assert (changed.candidates, changed.revisit_after_start_s) == (DECISION.candidates, 60.0)
+
+
+def test_a_change_without_a_reason_leaves_the_reasons_of_before():
+    ledger = Ledger()
+    ledger.put(container(reasons=("because",)))
+    ledger.placed("pod-1/c/0", Change(CHANGE.assignment, CHANGE.holding))
+    assert ledger.containers["pod-1/c/0"].reasons == ("because",)
+
+
+def test_what_has_ended_holds_nothing():
+    ledger = Ledger()
+    ledger.put(container(holding=HOLDING, given=DECISION.assignment))
+    ended = ledger.moved("pod-1/c/0", State.EXITED)
+    assert ended is not None
+    assert (ended.holding, ended.given) == (HOLDING_NOTHING, DECISION.assignment)
+    assert not ledger.holders
+
+
+def test_what_has_ended_before_the_runtime_named_it_stays_ended():
+    ledger = Ledger()
+    ledger.put(container())
+    ledger.moved("pod-1/c/0", State.EXITED)
+    ledger.created("pod-1/c/0", "id")
+    assert ledger.by_id("id") == container(id="id", state=State.EXITED)
+
+
+def test_owed_is_of_whom_the_runtime_does_not_know_the_last_decision():
+    ledger = Ledger([], [container(0, given=DECISION.assignment), container(1)])
+    assert set(ledger.owed) == {"pod-1/c/0"}
+    ledger.decided("pod-1/c/1", DECISION)
+    ledger.told("pod-1/c/0", DECISION.assignment)
+    assert set(ledger.owed) == {"pod-1/c/1"}
+    ledger.told("pod-1/c/1", DECISION.assignment)
+    ledger.placed("pod-1/c/1", CHANGE)
+    assert ledger.owed["pod-1/c/1"].told == DECISION.assignment
+
+
+@pytest.mark.parametrize(
+    "end", [lambda ledger: ledger.moved("pod-1/c/0", State.EXITED), lambda ledger: ledger.drop("pod-1/c/0")]
+)
+def test_nothing_is_owed_to_what_has_ended(end):
+    ledger = Ledger([], [container(given=DECISION.assignment)])
+    end(ledger)
+    assert not ledger.owed
 
 
 def test_a_pod_takes_its_containers_with_it_and_nobody_elses():
@@ -232,5 +299,6 @@ def test_a_hundred_thousand_lives_leave_nothing_behind():
     assert after_all - after_some < 100
     assert not ledger.pods
     assert not ledger.containers
+    assert not ledger.owed
     assert not ledger._keys_by_id
     assert not ledger._keys_of_pod

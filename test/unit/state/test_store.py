@@ -20,6 +20,8 @@ from cri_resmgr.state import schema
 from cri_resmgr.state.failures import CorruptError
 from cri_resmgr.state.ledger import Changes, Ledger
 from cri_resmgr.state.store import Store
+from cri_resmgr.values.decisions import Candidate, Holding
+from cri_resmgr.values.hints import Hint
 from cri_resmgr.values.resources import Assignment, Resources
 from cri_resmgr.values.workloads import Container, Pod, State
 
@@ -38,6 +40,14 @@ CONTAINER = Container(
     given=Assignment(cpuset_cpus="", cpu_shares=0, cpu_quota_us=-1),
     reasons=("shared pool", 'because "so"\n'),
     adopted=True,
+    told=Assignment(cpuset_cpus="0", cpu_period_us=100_000),
+    holding=Holding("topology-aware", "NUMA node #0", "4-5", "6", "0-3", 'memo "€"\n'),
+    hints=(Hint("/sys/devices/pci0000:00/…", cpus=0b1111, packages=1),),
+    candidates=(
+        Candidate("NUMA node #0", {"cpus": 2, "score": 0.5, "kind": "dram"}, "chosen"),
+        Candidate("root", {}, "larger"),
+    ),
+    revisit_after_start_s=62.5,
 )
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -110,10 +120,11 @@ def test_every_field_of_a_value_has_a_column(directory):
 
         assert columns("pods") == set(Pod.__dataclass_fields__)
         assert columns("containers") == (
-            (set(Container.__dataclass_fields__) - {"asked", "given"})
+            (set(Container.__dataclass_fields__) - {"asked", "given", "told", "holding"})
             | {"key"}
             | {f"asked_{name}" for name in Resources.__dataclass_fields__}
-            | {f"given_{name}" for name in Assignment.__dataclass_fields__}
+            | {f"{what}_{name}" for what in ("given", "told") for name in Assignment.__dataclass_fields__}
+            | {f"holding_{name}" for name in Holding.__dataclass_fields__}
         )
 
 
@@ -255,6 +266,27 @@ def test_a_store_of_an_older_version_is_migrated_and_keeps_its_rows(directory, m
         assert store.get(schema.VERSION_KEY) == str(len(newer))
 
 
+def test_a_store_of_version_1_comes_back_with_nothing_held_and_nothing_owed(directory, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
+        opened(directory).close()
+    with closing(sqlite3.connect(directory / "state.db", isolation_level=None)) as connection:
+        values = "'pod-1/c/3', 'pod-1', 'c', 3, 'id', 'running', '{}', '{}', '[]', 0, 0, 0, 512, 0, 0, '', ''"
+        connection.execute(f"INSERT INTO containers VALUES ({values}, '0-3', NULL, 2, NULL, NULL)")  # noqa: S608
+    with closing(opened(directory)) as store:
+        ((container,), given) = store.load()[1], Assignment("0-3", None, 2)
+        assert container == Container(
+            "pod-1",
+            "c",
+            3,
+            id="id",
+            state=State.RUNNING,
+            asked=Resources(cpu_shares=512),
+            given=given,
+            told=given,
+        )
+
+
 def test_a_migration_that_fails_in_the_middle_leaves_the_old_version(directory):
     filled(directory)
     before = contents(directory / "state.db")
@@ -309,6 +341,12 @@ DAMAGES = {
     "labels not of strings": run_sql("UPDATE pods SET annotations = '{\"a\": 1}'"),
     "reasons no list": run_sql("UPDATE containers SET reasons = '{}' WHERE attempt = 3"),
     "reasons not of strings": run_sql("UPDATE containers SET reasons = '[1]' WHERE attempt = 3"),
+    "hints no list": run_sql("UPDATE containers SET hints = '{}' WHERE attempt = 3"),
+    "hints without sets": run_sql('UPDATE containers SET hints = \'[["/sys"], "x"]\' WHERE attempt = 3'),
+    "hints with a wrong set": run_sql('UPDATE containers SET hints = \'[["/sys", "3-1", "", ""]]\''),
+    "candidates no list": run_sql("UPDATE containers SET candidates = '7' WHERE attempt = 3"),
+    "candidates without scores": run_sql('UPDATE containers SET candidates = \'[["pool", [], "chosen"]]\''),
+    "scores that are none": run_sql('UPDATE containers SET candidates = \'[["pool", {"a": []}, "chosen"]]\''),
     "labels no UTF-8": run_sql("UPDATE containers SET labels = CAST(x'80' AS TEXT) WHERE attempt = 3"),
     "key of another": run_sql("UPDATE containers SET key = 'pod-9/c/3' WHERE attempt = 3"),
 }
