@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cri_resmgr.cli.goflags import FlagError
+from cri_resmgr.cli.main import main
 from cri_resmgr.cli.verbs import release
 from cri_resmgr.cri import api_pb2 as api
 from cri_resmgr.cri import methods
@@ -213,3 +214,8 @@ def test_the_places_are_the_daemons_own_unless_said_otherwise():
         "/var/lib/cri-resmgr",
         "/var/run/containerd/containerd.sock",
     )
+
+
+def test_it_is_a_verb_whose_errors_end_with_2(machine, capsys):
+    assert main(["release", "--all", "--relay-dir", str(machine.relay_dir)]) == 2
+    assert capsys.readouterr().err.startswith("cri-resmgr: --relay-dir ")
