@@ -27,22 +27,24 @@ def dies(directory: str, online: int) -> dict[DieKey, int]:
 
 def cores(directory: str, dies: Mapping[DieKey, int]) -> list[int]:
     """The online CPUs of each core; `dies` are all online CPUs. Raises BadInput."""
-    return [core for cpus in dies.values() for core in _cores_of_die(directory, cpus)]
+    online = sum(dies.values())  # disjoint: the sum is the union
+    return [core for cpus in dies.values() for core in _cores_of_die(directory, cpus, online)]
 
 
-def _cores_of_die(directory: str, cpus: int) -> list[int]:
+def _cores_of_die(directory: str, cpus: int, online: int) -> list[int]:
     found: dict[int, int] = {}  # by the lowest CPU
     seen = 0
     for cpu in cpusets.ids(cpus):
         path = f"{directory}/cpu{cpu}/topology/thread_siblings_list"
-        siblings = files.members(path)
+        told = files.members(path)
+        siblings = told & online
         lowest = siblings & -siblings
         if lowest == 1 << cpu and not siblings & (seen | ~cpus):
             found[lowest] = siblings
             seen |= siblings
         elif found.get(lowest) != siblings or not siblings & 1 << cpu:
             raise BadInput(
-                f"{path}: '{cpusets.text(siblings)}'; expected the CPUs of one core, {cpu} among them, "
+                f"{path}: '{cpusets.text(told)}'; expected the CPUs of one core, {cpu} among them, "
                 "all on the same die and with the same list"
             )
     return list(found.values())
