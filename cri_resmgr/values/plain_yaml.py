@@ -19,7 +19,7 @@ LIMIT_CHARS = 65_536
 LIMIT_DEPTH = 16
 LIMIT_KEY_CHARS = 1000  # YAML itself ends near there
 
-Value: TypeAlias = "str | list[Value] | dict[str, Value]"
+Value: TypeAlias = str | list["Value"] | dict[str, "Value"]
 
 _END = re.compile(r"(?: +#.*| *)\Z")
 _DASH = re.compile(r"-(?: |\Z)")
