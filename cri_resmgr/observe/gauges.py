@@ -3,13 +3,15 @@
 import os
 import resource
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cri_resmgr.policies.contract import Pool
 from cri_resmgr.state.ledger import Ledger
 from cri_resmgr.state.store import Store
 from cri_resmgr.state.writer import Writer
+from cri_resmgr.values import cpusets
 from cri_resmgr.values.workloads import State
 
 Reading = float | Mapping[str, float]
@@ -42,6 +44,45 @@ def of_state(ledger: Ledger, store: Store, writer: Writer) -> tuple[Gauge, ...]:
     )
 
 
+def of_pools(pools: Callable[[], Sequence[Pool]], ledger: Ledger) -> tuple[Gauge, ...]:
+    """What the policy's pools have, what of it is taken, and by how many; nothing for a policy without pools."""
+
+    def each(read: Callable[[Pool], float]) -> Callable[[], Reading]:
+        return lambda: {pool.name: read(pool) for pool in pools()}
+
+    def containers() -> Mapping[str, float]:
+        found = Counter(container.holding.pool for container in ledger.holders.values())
+        return {pool.name: found[pool.name] for pool in pools()}
+
+    return (
+        Gauge(
+            "cri_resmgr_pool_exclusive_cpus",
+            "CPUs of the pool that containers have to themselves.",
+            each(lambda pool: _size(pool.exclusive)),
+            "pool",
+        ),
+        Gauge(
+            "cri_resmgr_pool_shared_cpus",
+            "CPUs of the pool that containers share.",
+            each(lambda pool: _size(pool.shared)),
+            "pool",
+        ),
+        Gauge(
+            "cri_resmgr_pool_free_cpus",
+            "CPUs of the pool that nobody has asked for, in CPUs.",
+            each(lambda pool: pool.free_millicpu / 1000),
+            "pool",
+        ),
+        Gauge(
+            "cri_resmgr_pool_free_memory_bytes",
+            "Memory of the pool that nobody has asked for, in bytes.",
+            each(lambda pool: pool.free_memory_bytes),
+            "pool",
+        ),
+        Gauge("cri_resmgr_pool_containers", "Containers that are placed in the pool.", containers, "pool"),
+    )
+
+
 def of_process() -> tuple[Gauge, ...]:
     """What this process takes, under the names that dashboards know."""
     return (
@@ -62,3 +103,7 @@ def _cpu_s() -> float:
 
 def _open_fds() -> float:
     return sum(1 for _ in Path("/proc/self/fd").iterdir()) - 1  # the one that reads is not counted
+
+
+def _size(cpus: str) -> int:
+    return cpusets.parse(cpus).bit_count()

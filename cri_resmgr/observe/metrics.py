@@ -95,8 +95,8 @@ def _of_links(counters: Counters) -> Iterator[str]:
 def _of_gauge(gauge: Gauge) -> Iterator[str]:
     try:
         reading = gauge.read()
-    except OSError as error:  # one file that cannot be read costs one metric, not the scrape
-        log.warning("metrics.unreadable", name=gauge.name, error=str(error))
+    except Exception:  # one reading that fails, of a file or of a policy, costs one metric and not the scrape
+        log.exception("metrics.unreadable", name=gauge.name)
         return
     yield head(gauge.name, "counter" if gauge.name.endswith("_total") else "gauge", gauge.help)
     if isinstance(reading, Mapping):

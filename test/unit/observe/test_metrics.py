@@ -12,12 +12,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from cri_resmgr.errors import Degraded
 from cri_resmgr.observe.exposition import head, labels, sample
-from cri_resmgr.observe.gauges import Gauge, of_process, of_state
+from cri_resmgr.observe.gauges import Gauge, of_pools, of_process, of_state
 from cri_resmgr.observe.metrics import Metrics
+from cri_resmgr.policies.contract import Pool
 from cri_resmgr.relay.counters import BOUNDS_S, OTHER, Counters
 from cri_resmgr.state.ledger import Ledger
 from cri_resmgr.state.store import Store
 from cri_resmgr.state.writer import Writer
+from cri_resmgr.values.decisions import Holding
 from cri_resmgr.values.workloads import Container, Pod, State
 
 CREATE = "/runtime.v1.RuntimeService/CreateContainer"
@@ -181,9 +183,51 @@ def test_the_process_says_what_it_takes():
     assert after[key("process_open_fds")] == before[key("process_open_fds")] + 3
 
 
-def test_a_gauge_that_cannot_be_read_costs_itself_and_not_the_scrape():
+def pool(name: str, **fields) -> Pool:
+    empty = {"parent": "", "cpus": "", "mems": "", "shared": "", "exclusive": "", "reserved": ""}
+    return Pool(name, **empty | {"free_millicpu": 0, "free_memory_bytes": 0} | fields)
+
+
+def test_pools_are_told_by_name_with_what_is_taken_and_by_how_many():
+    ledger = Ledger()
+    for name, where, state in (
+        ("a", "node #1", State.RUNNING),
+        ("b", "node #1", State.EXITED),
+        ("c", "", State.CREATED),
+    ):
+        ledger.put(Container("p", name, 0, state=state, holding=Holding(policy="x", pool=where)))
+    pools = [
+        pool("root", shared="0-3,8", free_millicpu=2500, free_memory_bytes=1 << 30),
+        pool("node #1", exclusive="4-5"),
+    ]
+    found = scraped(Metrics(Counters(), gauges=of_pools(lambda: pools, ledger)))
+    assert {
+        (name.removeprefix("cri_resmgr_pool_"), dict(pairs)["pool"]): value
+        for (name, pairs), value in found.items()
+        if "_pool_" in name
+    } == {
+        ("shared_cpus", "root"): 5,
+        ("shared_cpus", "node #1"): 0,
+        ("exclusive_cpus", "root"): 0,
+        ("exclusive_cpus", "node #1"): 2,
+        ("free_cpus", "root"): 2.5,
+        ("free_cpus", "node #1"): 0,
+        ("free_memory_bytes", "root"): 1 << 30,
+        ("free_memory_bytes", "node #1"): 0,
+        ("containers", "root"): 0,
+        ("containers", "node #1"): 1,
+    }
+
+
+def test_a_policy_without_pools_tells_of_none():
+    found = scraped(Metrics(Counters(), gauges=of_pools(tuple, Ledger())))
+    assert not any("_pool_" in name for name, _ in found)
+
+
+@pytest.mark.parametrize("error", [PermissionError("no"), ZeroDivisionError("a mistake")])
+def test_a_gauge_that_cannot_be_read_costs_itself_and_not_the_scrape(error):
     def broken() -> float:
-        raise PermissionError("no")
+        raise error
 
     gauges = (Gauge("broken", "Help.", broken), Gauge("fine", "Help.", lambda: 1))
     with structlog.testing.capture_logs() as events:
