@@ -21,19 +21,17 @@ class Stage:
     """What runs under one policy; begins with the containers that run already, restored.
 
     The mappings are live views: `containers` by key, in the order of creation, those that have ended left out; `pods`
-    by id; `due`, seconds after its start, of every container whose decision asks to be revisited.
+    by id.
     """
 
-    __slots__ = ("_containers", "_due", "_pods", "containers", "due", "pods", "policy", "state")
+    __slots__ = ("_containers", "_pods", "containers", "pods", "policy", "state")
 
     def __init__(self, policy: Policy, running: Sequence[tuple[Container, Pod]] = ()) -> None:
         self.policy = policy
         self._pods = {pod.id: pod for _, pod in running}
         self._containers = {container.key: container for container, _ in running}
-        self._due: dict[str, float] = {}
         self.pods: Mapping[str, Pod] = MappingProxyType(self._pods)
         self.containers: Mapping[str, Container] = MappingProxyType(self._containers)
-        self.due: Mapping[str, float] = MappingProxyType(self._due)
         self.state: PolicyState = None
         self.restore()
 
@@ -66,7 +64,6 @@ class Stage:
         """A container ends and holds nothing any more."""
         decision, self.state = self.policy.release(self.state, key)
         del self._containers[key]
-        self._due.pop(key, None)
         self._change(decision.neighbours)
         return decision
 
@@ -102,10 +99,8 @@ class Stage:
             holding=decision.holding,
             reasons=decision.reasons,
             candidates=decision.candidates,
+            revisit_after_start_s=decision.revisit_after_start_s,
         )
-        self._due.pop(key, None)
-        if decision.revisit_after_start_s:
-            self._due[key] = decision.revisit_after_start_s
         self._change(decision.neighbours)
         return decision
 

@@ -190,9 +190,8 @@ class Simulation:
     def _wait(self, time_s: float) -> None:
         """Let those be looked at whose time comes meanwhile, in its order."""
         until_s = self._now_s + time_s
-        times_s = {
-            key: self._started_s[key] + due_s for key, due_s in self._stage.due.items() if key in self._started_s
-        }
+        waiting = {key: c.revisit_after_start_s for key, c in self._stage.containers.items() if c.revisit_after_start_s}
+        times_s = {key: self._started_s[key] + after_s for key, after_s in waiting.items() if key in self._started_s}
         for key in sorted(times_s, key=times_s.__getitem__):
             if times_s[key] <= until_s:
                 self._stage.revisit(key)

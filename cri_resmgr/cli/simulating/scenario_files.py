@@ -130,7 +130,7 @@ class _Reader:
 
     def _configure(self, said: dict[str, Any], at: texts.Path, name: str) -> Iterator[steps.Step]:
         try:
-            yield steps.Configure(self._make(check.settings(yaml.safe_dump(said), name)))
+            yield steps.Configure(self._make(check.settings(yaml.safe_dump(said, sort_keys=False), name)))
         except Invalid as error:
             for problem in error.problems:
                 path = (*at, *problem.where.split("."))

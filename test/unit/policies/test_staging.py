@@ -157,15 +157,12 @@ def test_a_pod_takes_its_containers_with_it_and_nobody_elses():
     assert stage.delete_pod("pod-1") == ()
 
 
-def test_a_revisit_is_due_until_it_has_been_made_or_the_container_ends():
+def test_a_revisit_is_wanted_until_it_has_been_made():
     stage = staged("a", "b")
-    assert stage.due == {"pod-1/b/0": 2.0}
+    assert [c.revisit_after_start_s for c in stage.containers.values()] == [0.0, 2.0]
     stage.revisit("pod-1/b/0")
     assert cpus(stage)["b"] == "8"
-    assert stage.due == {}
-    stage = staged("a", "b")
-    stage.exit("pod-1/b/0")
-    assert stage.due == {}
+    assert [c.revisit_after_start_s for c in stage.containers.values()] == [0.0, 0.0]
 
 
 def test_rebalancing_changes_those_whom_the_policy_names():
