@@ -17,12 +17,14 @@ import structlog
 from cri_resmgr.cri import messages
 from cri_resmgr.cri.messages import Device, Mount
 from cri_resmgr.manager.turns import within
+from cri_resmgr.policies.annotations import effective
 from cri_resmgr.values.hints import Hint
 from cri_resmgr.values.workloads import Container, Pod
 
 ANNOTATION = "topologyhints.cri-resource-manager.intel.com"
 LIMIT_THREADS = 8
 DEADLINE_S = 0.2
+_NO = frozenset({"0", "f", "false", "n", "no", "off"})
 
 Look = Callable[[Sequence[Mount], Sequence[Device]], tuple[Hint, ...]]
 
@@ -74,6 +76,5 @@ class Hinter:
 
 
 def _wanted(container: Container, pod: Pod) -> bool:
-    keys = (f"{ANNOTATION}/container.{container.name}", f"{ANNOTATION}/pod", ANNOTATION)
-    said = next((pod.annotations[key] for key in keys if key in pod.annotations), "true")
-    return said.strip().lower() not in {"false", "f", "0"}
+    said = effective(pod.annotations, ANNOTATION, container.name)
+    return said is None or said[1].strip().lower() not in _NO

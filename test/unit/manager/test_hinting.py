@@ -67,6 +67,7 @@ async def test_a_container_without_mounts_and_devices_is_not_looked_at(looks):
         ({ANNOTATION: "false"}, False),
         ({ANNOTATION: "False "}, False),
         ({ANNOTATION: "0"}, False),
+        ({ANNOTATION: "off"}, False),
         ({ANNOTATION: "true"}, True),
         ({ANNOTATION: "perhaps"}, True),
         ({f"{ANNOTATION}/pod": "false"}, False),
