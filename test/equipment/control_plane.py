@@ -17,6 +17,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
+from equipment import machine
 from equipment.credentials import ADMIN, CONTROLLER_MANAGER, SCHEDULER, Credentials
 from equipment.mounts import remove_tree
 from equipment.processes import Processes, wait_for
@@ -89,6 +90,7 @@ class ControlPlane:
 
     def start(self) -> None:
         """Return when pods can be made: the API server is ready and there is a default service account."""
+        machine.ensure_apt("etcd-server", "iproute2", "openssl")
         remove_tree(self.directory / "etcd")
         subprocess.run(["ip", "address", "replace", f"{self.address}/32", "dev", "lo"], check=True)
         # All of Kubernetes is built, if need be, before the first deadline runs.
