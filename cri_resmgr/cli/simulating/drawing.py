@@ -24,9 +24,9 @@ _INNER = COLUMNS - 4  # what a box leaves
 _PER_WORD = 4  # marks that stand together where a core has one thread only
 _SHORT = 10_000
 _UNITS = tuple(
-    (base**power, f"{letter}{suffix}")
-    for power, letter in ((5, "P"), (4, "T"), (3, "G"), (2, "M"), (1, "K"))
-    for base, suffix in ((1024, "i"), (1000, ""))
+    unit
+    for power, binary, decimal in ((5, "Pi", "P"), (4, "Ti", "T"), (3, "Gi", "G"), (2, "Mi", "M"), (1, "Ki", "k"))
+    for unit in ((1024**power, binary), (1000**power, decimal))
 )
 
 

@@ -20,12 +20,12 @@ from cri_resmgr.values.workloads import Container
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghjklmnopqstuvwxyz"  # i and r mean something else
 CONFLICT, MANY, NO_LETTER, RESERVED, ISOLATED, NOBODY = "!", "+", "#", "r", "i", "·"
 KEY = (
-    ("A-z", "own CPUs of one container"),
-    ("1-9", f"so many share the CPU, {MANY} ten or more"),
+    ("A-z", "whose own"),
+    ("1-9", f"how many share it, {MANY} ten or more"),
     (NOBODY, "nobody"),
     (RESERVED, "reserved"),
     (ISOLATED, "isolated"),
-    (CONFLICT, "own, but open to others"),
+    (CONFLICT, "somebody's own, and open to others"),
 )
 
 
