@@ -10,22 +10,20 @@
 A key *resolves* if it has a value; a joined one, if any of its keys has.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cri_resmgr.policies.requirements import qos_of
 from cri_resmgr.values.workloads import Container, Pod
 
-_PROPERTIES = ("name", "namespace", "qosclass", "id", "uid")
-_MAPPINGS = ("labels", "tags")
 _SHORTEST_JOINED = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """One property; `label` is the key within labels or tags."""
+    """Where one value is found; `label` is the key within labels or tags."""
 
-    of_pod: bool
-    property: str
+    read: Callable[[Container, Pod, str], str | None]
     label: str = ""
 
 
@@ -49,9 +47,10 @@ def parse(text: str) -> Key:
 
 def resolve(key: Key, container: Container, pod: Pod) -> str | None:
     """The key's value; None if there is none."""
-    values = [_value(path, container, pod) for path in key.paths]
     if key.joint is None:
-        return values[0]
+        (path,) = key.paths
+        return path.read(container, pod, path.label)
+    values = [path.read(container, pod, path.label) for path in key.paths]
     return key.joint.join(value or "" for value in values) if any(value is not None for value in values) else None
 
 
@@ -63,40 +62,71 @@ def _path(text: str) -> Path:
     parts = [part for part in text.split("/") if part not in {"", "."}]
     of_pod = parts[:1] == ["pod"]
     first, *rest = (parts[1:] if of_pod else parts) or [""]
-    if first in _PROPERTIES:
-        return Path(of_pod, first)
-    if first in _MAPPINGS and rest and not (of_pod and first == "tags"):
-        return Path(of_pod, first, "/".join(rest))
+    readers = _OF_POD if of_pod else _OF_CONTAINER
+    if first in readers:
+        return Path(readers[first])
+    if first == "labels" and rest:
+        return Path(_pod_label if of_pod else _label, "/".join(rest))
+    if first == "tags" and rest and not of_pod:
+        return Path(_tag, "/".join(rest))
     if "." in first:
-        return Path(of_pod, "labels", "/".join((first, *rest)))
-    raise ValueError(f"'{text[:60]}' is no key; write one of {', '.join(_PROPERTIES)}, labels/KEY, or pod/ before it")
+        return Path(_pod_label if of_pod else _label, "/".join((first, *rest)))
+    raise ValueError(f"'{text[:60]}' is no key; write one of {', '.join(readers)}, labels/KEY, or pod/ before it")
 
 
-def _value(path: Path, container: Container, pod: Pod) -> str | None:
-    found: str | None = None
-    match path.property:
-        case "labels":
-            return _label(path, container, pod)  # an empty label is a value
-        case "name":
-            found = pod.name if path.of_pod else container.name
-        case "namespace":
-            found = pod.namespace
-        case "id":
-            found = pod.id if path.of_pod else container.id
-        case "uid":
-            found = pod.uid
-        case "qosclass" if qos := qos_of(pod):
-            found = qos.value
-    return found or None  # nothing for tags: nobody makes any
+def _name(container: Container, pod: Pod, label: str) -> str | None:
+    return container.name
 
 
-def _label(path: Path, container: Container, pod: Pod) -> str | None:
-    labels = pod.labels if path.of_pod else container.labels
-    if path.label in labels:
-        return labels[path.label]
-    return {  # the kubelet's own, where nobody has written them down
+def _id(container: Container, pod: Pod, label: str) -> str | None:
+    return container.id or None
+
+
+def _pod_name(container: Container, pod: Pod, label: str) -> str | None:
+    return pod.name
+
+
+def _pod_id(container: Container, pod: Pod, label: str) -> str | None:
+    return pod.id or None
+
+
+def _uid(container: Container, pod: Pod, label: str) -> str | None:
+    return pod.uid or None
+
+
+def _namespace(container: Container, pod: Pod, label: str) -> str | None:
+    return pod.namespace
+
+
+def _qosclass(container: Container, pod: Pod, label: str) -> str | None:
+    qos = qos_of(pod)
+    return None if qos is None else qos.value
+
+
+def _tag(container: Container, pod: Pod, label: str) -> str | None:
+    return None  # nobody makes any
+
+
+def _label(container: Container, pod: Pod, label: str) -> str | None:
+    found = container.labels.get(label)
+    if found is None and label == "io.kubernetes.container.name":
+        return container.name
+    return _kubelets_label(pod, label) if found is None else found
+
+
+def _pod_label(container: Container, pod: Pod, label: str) -> str | None:
+    found = pod.labels.get(label)
+    return _kubelets_label(pod, label) if found is None else found
+
+
+def _kubelets_label(pod: Pod, label: str) -> str | None:
+    """What the kubelet would have written on pod and container."""
+    return {
         "io.kubernetes.pod.name": pod.name,
         "io.kubernetes.pod.namespace": pod.namespace,
         "io.kubernetes.pod.uid": pod.uid,
-        "io.kubernetes.container.name": None if path.of_pod else container.name,
-    }.get(path.label)
+    }.get(label)
+
+
+_OF_CONTAINER = {"name": _name, "namespace": _namespace, "qosclass": _qosclass, "id": _id, "uid": _uid}
+_OF_POD = {"name": _pod_name, "namespace": _namespace, "qosclass": _qosclass, "id": _pod_id, "uid": _uid}

@@ -10,9 +10,8 @@ NotEqual takes `*` as it stands.  A key without a value makes every other statem
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 
 from cri_resmgr.policies import expression_keys
 from cri_resmgr.policies.expression_keys import Key
@@ -20,33 +19,17 @@ from cri_resmgr.values import globs
 from cri_resmgr.values.plain_yaml import Value
 from cri_resmgr.values.workloads import Container, Pod
 
-
-class Operator(Enum):
-    """What is stated; the values are the words of annotations."""
-
-    EQUALS = "Equals"
-    NOT_EQUAL = "NotEqual"
-    IN = "In"
-    NOT_IN = "NotIn"
-    EXISTS = "Exists"
-    NOT_EXIST = "NotExist"
-    ALWAYS_TRUE = "AlwaysTrue"
-    MATCHES = "Matches"
-    MATCHES_NOT = "MatchesNot"
-    MATCHES_ANY = "MatchesAny"
-    MATCHES_NONE = "MatchesNone"
+_ALWAYS_TRUE = "AlwaysTrue"
 
 
-_OF_ONE = frozenset({Operator.EQUALS, Operator.NOT_EQUAL, Operator.MATCHES, Operator.MATCHES_NOT})
-_OF_NONE = frozenset({Operator.EXISTS, Operator.NOT_EXIST})
-_OF_PATTERNS = frozenset({Operator.MATCHES, Operator.MATCHES_NOT, Operator.MATCHES_ANY, Operator.MATCHES_NONE})
-_OPPOSITES = frozenset(
-    {Operator.NOT_EQUAL, Operator.NOT_IN, Operator.NOT_EXIST, Operator.MATCHES_NOT, Operator.MATCHES_NONE}
-)
-_OPERATORS = {operator.value: operator for operator in Operator} | {
-    "NotExists": Operator.NOT_EXIST
-}  # as once documented
-_FIELDS = frozenset({"key", "operator", "values"})
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """What is stated of a value, or that it is not so; `takes` is how many values, None any number."""
+
+    word: str
+    fits: "Callable[[Expression, str], bool]"
+    opposite: bool = False
+    takes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +46,15 @@ def expression(key: str, operator: str, values: Sequence[str] = ()) -> Expressio
     """A statement. Raises ValueError."""
     known = _OPERATORS.get(operator)
     if known is None:
-        raise ValueError(
-            f"operator: '{operator[:60]}' is none; write one of {', '.join(one.value for one in Operator)}"
-        )
-    if known in _OF_ONE and len(values) != 1:
-        raise ValueError(f"values: {operator} takes one value, not {len(values)}")
-    if known in _OF_NONE and values:
-        raise ValueError(f"values: {operator} takes none; leave them away")
-    if known is Operator.ALWAYS_TRUE:
-        return Expression(Key(()), known)
+        raise ValueError(f"operator: '{operator[:60]}' is none; write one of {', '.join(_OPERATORS)}")
+    if known.takes not in {None, len(values)}:
+        raise ValueError(f"values: {operator} takes {'one' if known.takes else 'none'}, not {len(values)}")
     try:
-        parsed = expression_keys.parse(key)
+        parsed = expression_keys.parse("name" if operator == _ALWAYS_TRUE else key)
     except ValueError as error:
         raise ValueError(f"key: {error}") from error
     try:
-        patterns = tuple(globs.compiled(value) for value in values) if known in _OF_PATTERNS else ()
+        patterns = tuple(globs.compiled(value) for value in values) if known.fits is _is_like_one else ()
     except ValueError as error:
         raise ValueError(f"values: {error}") from error
     return Expression(parsed, known, tuple(values), patterns)
@@ -85,7 +62,7 @@ def expression(key: str, operator: str, values: Sequence[str] = ()) -> Expressio
 
 def written(said: Value, where: str) -> Expression:
     """A statement as it stands in an annotation, at the path `where`. Raises ValueError."""
-    if not isinstance(said, dict) or not _FIELDS.issuperset(said):
+    if not isinstance(said, dict) or not {"key", "operator", "values"}.issuperset(said):
         raise ValueError(f"{where}: is no expression; write key, operator and values")
     key, operator, values = said.get("key", ""), said.get("operator", ""), said.get("values") or []
     if not (isinstance(key, str) and isinstance(operator, str)):
@@ -101,15 +78,42 @@ def written(said: Value, where: str) -> Expression:
 
 def holds(said: Expression, container: Container, pod: Pod) -> bool:
     """Whether the statement is true of a container."""
-    if said.operator is Operator.ALWAYS_TRUE:
-        return True
     value = expression_keys.resolve(said.key, container, pod)
-    return (value is not None and _fits(said, value)) is not (said.operator in _OPPOSITES)
+    if value is None:
+        return said.operator.opposite
+    return said.operator.fits(said, value) is not said.operator.opposite
 
 
-def _fits(said: Expression, value: str) -> bool:
-    if said.operator in _OF_NONE:
-        return True
-    if said.operator in _OF_PATTERNS:
-        return any(pattern.fullmatch(value) for pattern in said.patterns)
-    return value in said.values or (said.operator is not Operator.NOT_EQUAL and "*" in said.values)
+def _is(said: Expression, value: str) -> bool:
+    return value == said.values[0]
+
+
+def _is_one(said: Expression, value: str) -> bool:
+    return value in said.values or "*" in said.values
+
+
+def _is_like_one(said: Expression, value: str) -> bool:
+    return any(pattern.fullmatch(value) for pattern in said.patterns)
+
+
+def _exists(said: Expression, value: str) -> bool:
+    return True
+
+
+_OPERATORS = {
+    operator.word: operator
+    for operator in (
+        Operator("Equals", _is_one, takes=1),
+        Operator("NotEqual", _is, opposite=True, takes=1),
+        Operator("In", _is_one),
+        Operator("NotIn", _is_one, opposite=True),
+        Operator("Exists", _exists, takes=0),
+        Operator("NotExist", _exists, opposite=True, takes=0),
+        Operator("NotExists", _exists, opposite=True, takes=0),  # as it was once documented
+        Operator(_ALWAYS_TRUE, _exists),
+        Operator("Matches", _is_like_one, takes=1),
+        Operator("MatchesNot", _is_like_one, opposite=True, takes=1),
+        Operator("MatchesAny", _is_like_one),
+        Operator("MatchesNone", _is_like_one, opposite=True),
+    )
+}

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from cri_resmgr.values.yaml_pieces import Line, lines, scalar
 
-LIMIT_CHARS = 65_536
+LIMIT_CHARS = 16_384  # some ten milliseconds of reading, in the loop where pods wait
 LIMIT_DEPTH = 16
 LIMIT_KEY_CHARS = 1000  # YAML itself ends near there
 

@@ -133,12 +133,12 @@ def test_always_true_needs_no_key():
         ({"key": ["name"], "operator": "Exists"}, "match: key and operator are single words"),
         ({"key": "name"}, "match.operator: '' is none; write one of Equals, NotEqual, In,"),
         ({"key": "name", "operator": "in"}, "match.operator: 'in' is none"),
-        ({"key": "name", "operator": "Equals"}, "match.values: Equals takes one value, not 0"),
+        ({"key": "name", "operator": "Equals"}, "match.values: Equals takes one, not 0"),
         (
             {"key": "name", "operator": "MatchesNot", "values": ["a", "b"]},
-            "match.values: MatchesNot takes one value, not 2",
+            "match.values: MatchesNot takes one, not 2",
         ),
-        ({"key": "name", "operator": "Exists", "values": ["a"]}, "match.values: Exists takes none; leave them away"),
+        ({"key": "name", "operator": "Exists", "values": ["a"]}, "match.values: Exists takes none, not 1"),
         (
             {"key": "name", "operator": "In", "values": "a"},
             "match.values: is no list of texts; write one such as [a, b]",

@@ -96,7 +96,7 @@ def test_what_stands_in_annotations_is_read(text, value):
         ("[" * 17, "is nested deeper than 16 levels; make it flatter"),
         ("- " * 17 + "a", "is nested deeper than 16 levels"),
         ("\n".join(" " * depth + "a:" for depth in range(18)), "line 17: 'a:' is nested deeper than 16 levels"),
-        ("x" * (LIMIT_CHARS + 1), "it has 65537 characters; 65536 is the limit"),
+        ("x" * (LIMIT_CHARS + 1), "it has 16385 characters; 16384 is the limit"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_the_line_the_reason_and_a_remedy(text, complaint):
