@@ -64,6 +64,11 @@ def test_what_a_container_has_not_got_does_not_resolve(key):
     assert expression_keys.resolve(expression_keys.parse(key), *BARE) is None
 
 
+def test_a_container_has_the_kubelets_labels_even_if_nobody_wrote_them_down():
+    assert expression_keys.resolve(expression_keys.parse("io.kubernetes.container.name"), *BARE) == "bare"
+    assert expression_keys.resolve(expression_keys.parse("io.kubernetes.pod.namespace"), *BARE) == "shop"
+
+
 @pytest.mark.parametrize(
     ("key", "found"),
     [
