@@ -15,8 +15,8 @@ from cri_resmgr.cli import goflags
 from cri_resmgr.errors import BadInput, Error
 
 BUILD_VARIABLE = "CRI_RESMGR_BUILD"  # set by the bundle: the commit that it was made from
-_VERBS = ("config", "release", "simulate")  # modules of `cli.verbs`
-_LATER = ("plan", "explain", "status", "doctor", "replay", "config-help", "help")
+_VERBS = ("config", "explain", "release", "simulate", "status")  # modules of `cli.verbs`
+_LATER = ("plan", "doctor", "replay", "config-help", "help")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -13,6 +13,7 @@ the marks of a core together, and a node whose CPUs are all alike is folded into
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from cri_resmgr.cli import amounts
 from cri_resmgr.cli.simulating import blocks
 from cri_resmgr.cli.simulating.blocks import Block
 from cri_resmgr.values import cpusets
@@ -22,12 +23,6 @@ ROOMY_CPUS = 64
 COLUMNS = 80
 _INNER = COLUMNS - 4  # what a box leaves
 _PER_WORD = 4  # marks that stand together where a core has one thread only
-_SHORT = 10_000
-_UNITS = tuple(
-    unit
-    for power, binary, decimal in ((5, "Pi", "P"), (4, "Ti", "T"), (3, "Gi", "G"), (2, "Mi", "M"), (1, "Ki", "k"))
-    for unit in ((1024**power, binary), (1000**power, decimal))
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +52,6 @@ def drawn(machine: Machine, marks: Mapping[int, str], *, users: Mapping[int, int
     return [*blocks.flowed(boxes, gap=1, columns=COLUMNS), *_memory_only(machine.nodes, users)]
 
 
-def size(amount_bytes: int) -> str:
-    """An amount of memory for people: exact, as `2Gi` or `100M`, where that is short, else such as `15.3Gi`."""
-    for unit, suffix in _UNITS:
-        if amount_bytes % unit == 0 and 0 < amount_bytes // unit < _SHORT:
-            return f"{amount_bytes // unit}{suffix}"
-    unit, suffix = next((u for u in _UNITS if u[1].endswith("i") and u[0] <= amount_bytes), (1, ""))
-    return f"{amount_bytes / unit:.3g}{suffix}"
-
-
 def _sites(machine: Machine, package: Package) -> Iterator[_Site]:
     dies = [die for die in machine.dies if die.package == package.id]
     for die in dies:
@@ -84,7 +70,7 @@ def _roomy(sites: Sequence[_Site], marks: Mapping[int, str], digits: int) -> Blo
     titled = any(site.die for site in sites)
     cells = []
     for site in sites:
-        title = f"node {site.node.id} · {size(site.node.memory_bytes)}" if site.node else "no node"
+        title = f"node {site.node.id} · {amounts.memory(site.node.memory_bytes)}" if site.node else "no node"
         numbers = [" ".join(str(cpu).rjust(digits) for cpu in cpusets.ids(core)) for core in site.cores]
         seats = [" ".join(marks[cpu].rjust(digits) for cpu in cpusets.ids(core)) for core in site.cores]
         cores = blocks.flowed(zip(numbers, seats, strict=True), gap=3, columns=_INNER)
@@ -120,6 +106,5 @@ def _memory_only(nodes: Iterable[Node], users: Mapping[int, int]) -> Iterator[st
         if not node.cpus:
             kind = "" if node.kind is MemoryKind.DRAM else f" {node.kind.value}"
             near = min((d, id_) for id_, d in node.distances.items() if id_ != node.id)
-            count = users.get(node.id, 0)
-            who = f"{count} container{'s' if count != 1 else ''} may use it"
-            yield f"  memory node {node.id} ·{kind} {size(node.memory_bytes)}, nearest to node {near[1]}; {who}"
+            memory, who = amounts.memory(node.memory_bytes), amounts.many(users.get(node.id, 0), "container")
+            yield f"  memory node {node.id} ·{kind} {memory}, nearest to node {near[1]}; {who} may use it"

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from cri_resmgr.cli.simulating import drawing, kubelet
+from cri_resmgr.cli import amounts
+from cri_resmgr.cli.simulating import kubelet
 from cri_resmgr.cli.simulating.steps import (
     Configure,
     ContainerSpec,
@@ -45,23 +46,18 @@ def step(taken: Step) -> str:
 
 def machine(of: Machine) -> str:
     """What a machine consists of."""
-    memory = drawing.size(sum(node.memory_bytes for node in of.nodes))
+    memory = amounts.memory(sum(node.memory_bytes for node in of.nodes))
     parts = [
-        _many(len(of.packages), "package"),
-        _many(len(of.dies), "die") if len(of.dies) > len(of.packages) else "",
-        _many(len(of.nodes), "node"),
-        _many(len(of.cores), "core"),
-        _many(of.online.bit_count(), "CPU"),
+        amounts.many(len(of.packages), "package"),
+        amounts.many(len(of.dies), "die") if len(of.dies) > len(of.packages) else "",
+        amounts.many(len(of.nodes), "node"),
+        amounts.many(len(of.cores), "core"),
+        amounts.many(of.online.bit_count(), "CPU"),
         memory,
         f"isolated {cpusets.text(of.isolated)}" if of.isolated else "",
         f"offline {cpusets.text(of.offline)}" if of.offline else "",
     ]
     return ", ".join(filter(None, parts))
-
-
-def cpu(millicpu: int) -> str:
-    """An amount of CPU as Kubernetes writes it: `2`, `1500m`."""
-    return f"{millicpu}m" if millicpu % 1000 else str(millicpu // 1000)
 
 
 def _pod(pod: PodSpec) -> str:
@@ -77,17 +73,11 @@ def _container(spec: ContainerSpec) -> str:
 
 
 def _amounts(spec: ContainerSpec) -> Iterator[str]:
-    if spec.resources.cpu != Amounts():
-        yield f"{_range(cpu(spec.resources.cpu.request), cpu(spec.resources.cpu.limit))} CPU"
-    if spec.resources.memory != Amounts():
-        memory = spec.resources.memory
-        yield _range(drawing.size(memory.request), drawing.size(memory.limit))
-
-
-def _range(request: str, limit: str) -> str:
-    if request == limit:
-        return request
-    return f"{request} and more" if limit == "0" else f"{request} to {limit}"
+    cpu, memory = spec.resources.cpu, spec.resources.memory
+    if cpu != Amounts():
+        yield f"{amounts.between(amounts.cpu(cpu.request), amounts.cpu(cpu.limit))} CPU"
+    if memory != Amounts():
+        yield amounts.between(amounts.memory(memory.request), amounts.memory(memory.limit))
 
 
 def _resized(step: Resize) -> Iterator[str]:
@@ -95,7 +85,7 @@ def _resized(step: Resize) -> Iterator[str]:
         ("CPU", step.cpu_request_millicpu, step.cpu_limit_millicpu),
         ("memory", step.memory_request_bytes, step.memory_limit_bytes),
     ):
-        write = cpu if what == "CPU" else drawing.size
+        write = amounts.cpu if what == "CPU" else amounts.memory
         if request is not None and request == limit:
             yield f"{write(request)} {what}"
             continue
@@ -103,7 +93,3 @@ def _resized(step: Resize) -> Iterator[str]:
             yield f"{what} request {write(request)}"
         if limit is not None:
             yield f"{what} limit {write(limit)}"
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}{'s' if count != 1 else ''}"

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cri_resmgr.cli import goflags, printing
-from cri_resmgr.cli.simulating import faces, listing, machine_files, making, scenario_files, telling
+from cri_resmgr.cli import goflags, making, printing
+from cri_resmgr.cli.simulating import faces, listing, machine_files, scenario_files, telling
 from cri_resmgr.cli.simulating.running import Simulation
 from cri_resmgr.config import check
 from cri_resmgr.config.problems import Invalid

@@ -3,7 +3,6 @@
 import io
 import re
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -111,23 +110,6 @@ def test_every_online_cpu_of_any_machine_has_its_mark_within_eighty_columns(offl
     text = "\n".join(lines)
     folded = sum(int(count) for count in re.findall(r"([0-9]+) of X", text))
     assert folded + len(re.findall(r"(?<!of )X", text)) == machine.online.bit_count()
-
-
-@pytest.mark.parametrize(
-    ("amount_bytes", "text"),
-    [
-        (0, "0"),
-        (1, "1"),
-        (2 << 30, "2Gi"),
-        (3 << 29, "1536Mi"),
-        (100_000_000, "100M"),
-        (15_000_000_123, "14Gi"),
-        (16_386_342_912, "15.3Gi"),
-        (1 << 60, "1024Pi"),
-    ],
-)
-def test_amounts_of_memory_are_exact_where_that_is_short(amount_bytes, text):
-    assert drawing.size(amount_bytes) == text
 
 
 def test_blocks_that_do_not_fit_beside_each_other_go_below():

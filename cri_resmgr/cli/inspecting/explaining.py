@@ -1,0 +1,43 @@
+"""What there is to say about one container, as plain values: what it wants, what it has, why, where else it might be."""
+
+from dataclasses import asdict
+from typing import Any
+
+from cri_resmgr.cli.inspecting.stored import Stored
+from cri_resmgr.policies.requirements import requirements
+from cri_resmgr.values import cpusets
+from cri_resmgr.values.hints import Hint
+from cri_resmgr.values.workloads import Container, Pod
+
+
+def explained(stored: Stored, container: Container) -> dict[str, Any]:
+    """The JSON answer; in `given` null is the kubelet's own value, in `effective` and `asked` 0 and "" are not set.
+
+    `pending` is true until the runtime has been told of what was decided last.  `reasons` are those of the latest
+    decision that changed the container, its own or one about a neighbour; `candidates` are in the order of preference.
+    """
+    pod = stored.pods.get(container.pod_id) or Pod(container.pod_id, "", "", "")
+    wanted = requirements(container, pod)
+    holding = asdict(container.holding)
+    del holding["memo"]
+    return {
+        "container": stored.name(container),
+        "id": container.id,
+        "attempt": container.attempt,
+        "state": container.state.value,
+        "adopted": container.adopted,
+        "requirements": {**asdict(wanted), "qos": wanted.qos.value, "problems": list(wanted.problems)},
+        "asked": asdict(container.asked),
+        "given": asdict(container.given),
+        "effective": asdict(container.given.over(container.asked)),
+        "pending": container.told != container.given,
+        "holding": holding,
+        "reasons": list(container.reasons),
+        "candidates": [{"pool": c.pool, "scores": dict(c.scores), "verdict": c.verdict} for c in container.candidates],
+        "hints": [_hint(hint) for hint in container.hints],
+    }
+
+
+def _hint(hint: Hint) -> dict[str, str]:
+    sets = {"cpus": hint.cpus, "nodes": hint.nodes, "packages": hint.packages}
+    return {"provider": hint.provider, **{name: cpusets.text(members) for name, members in sets.items()}}
