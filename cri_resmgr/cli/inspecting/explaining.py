@@ -1,4 +1,4 @@
-"""What there is to say about one container, as plain values: what it wants, what it has, why, where else it might be."""
+"""What there is to say about one container, as plain values: what it wants and has, why, and where else it might be."""
 
 from dataclasses import asdict
 from typing import Any

@@ -38,7 +38,9 @@ def container(said: Values) -> Iterator[str]:
 def node(said: Values) -> Iterator[str]:
     """The node: who decides about what, what is left in each pool, and what is amiss."""
     there = said["containers"]
-    yield from _fact("daemon", _daemon(said["daemon"]))
+    pid = said["daemon"]["pid"]
+    yield from _fact("daemon", f"process {pid}" if pid else "not running")
+    yield from _fact("store", said["daemon"]["store"])
     yield from _fact("policy", _policy(said["policy"]))
     yield from _fact("machine", _machine(said["machine"]) if said["machine"] else "")
     yield from _fact("containers", str(len(there["alive"])))
@@ -119,10 +121,6 @@ def _score(value: float | str) -> str:
 
 def _sets(hint: Values) -> str:
     return ", ".join(f"{name} {hint[name]}" for name in ("cpus", "nodes", "packages") if hint[name])
-
-
-def _daemon(said: Values) -> str:
-    return f"{'process ' + str(said['pid']) if said['pid'] else 'not running'}, store {said['store']}"
 
 
 def _policy(said: Values) -> str:

@@ -73,19 +73,19 @@ def read(directory: Path) -> Stored:
 @contextmanager
 def _connected(path: Path) -> Iterator[sqlite3.Connection]:
     try:
-        if not path.is_file():
-            raise BadInput(f"there is no {path}; has the daemon run here? name its directory with --relay-dir")
-        # SQLite makes the log and its index even for a reader; without a log nobody writes, and none is needed.
-        log = path.with_name(f"{NAME}-wal").exists()
-        uri = f"file:{quote(os.fspath(path))}?mode=ro{'' if log else '&immutable=1'}"
+        path.open("rb").close()
+    except FileNotFoundError as error:
+        raise BadInput(f"there is no {path}; has the daemon run here? name its directory with --relay-dir") from error
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}; ask as root") from error
+    # SQLite makes a log and its index even for a reader; where there is none nobody writes, and none is needed.
+    log = path.with_name(f"{NAME}-wal").exists()
+    uri = f"file:{quote(os.fspath(path))}?mode=ro{'' if log else '&immutable=1'}"
+    try:
         with closing(sqlite3.connect(uri, uri=True, timeout=_PATIENCE_S, isolation_level=None)) as connection:
             yield connection
-    except PermissionError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}; ask as root") from error
     except (sqlite3.Error, schema.MalformedError) as error:
-        if not os.access(path, os.R_OK):
-            raise BadInput(f"{path} cannot be read; ask as root") from error
-        raise Degraded(f"{path} cannot be read: {error}; the daemon repairs it when it starts") from error
+        raise Degraded(f"{path} cannot be read: {error}; ask again, or start the daemon, which repairs it") from error
 
 
 def _check_version(connection: sqlite3.Connection, path: Path) -> None:
