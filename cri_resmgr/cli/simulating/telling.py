@@ -105,7 +105,8 @@ def _picture(occupancy: Occupancy, alive: Mapping[str, Container], machine: Mach
     users = Counter(id_ for c in alive.values() for id_ in cpusets.ids(cpusets.parse(effective_mems(c, machine))))
     marks = {cpu: faces.mark(mark) for cpu, mark in occupancy.marks.items()}
     yield from drawing.drawn(machine, marks, users=users)
-    owners = [[f"{occupancy.letters[name]} {name} {cpusets.text(cpus)}"] for name, cpus in occupancy.own.items()]
+    letters = sorted(occupancy.letters.items(), key=lambda item: item[1])
+    owners = [[f"{letter} {name} {cpusets.text(occupancy.own[name])}"] for name, letter in letters]
     yield from (f"  {row}" for row in blocks.flowed(owners, gap=3, columns=_COLUMNS - 2))
     sets = sorted(occupancy.sharers.items(), key=lambda item: (-len(item[1]), item[0]))
     for cpus, names in sets[:_SHOWN_SETS]:

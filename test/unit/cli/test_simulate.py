@@ -359,7 +359,7 @@ COUNTS = st.fixed_dictionaries(
         "packages": st.integers(1, 3),
         "dies": st.integers(1, 2),
         "nodes": st.integers(1, 3),
-        "cores": st.integers(1, 6),
+        "cores": st.integers(2, 6),
         "threads": st.integers(1, 2),
         "numbering": st.sampled_from(["adjacent", "linux"]),
     }
