@@ -33,7 +33,7 @@ _LATER = {
     "resource-manager.control": "the controllers",
     **{
         f"policy.{name}": f"policy {name}"
-        for name in ("static", "static-pools", "topology-aware", "memtier", "podpools", "balloons", "dynamic-pools")
+        for name in ("static", "static-pools", "podpools", "balloons", "dynamic-pools")
     },
 }
 _EXPECTED = {
@@ -137,6 +137,8 @@ def _settings(configuration: models.Configuration, *, source: str, digest: str) 
             active="none" if policy.active == models.NULL else policy.active,
             available=constraints.parse(policy.available_resources),
             reserved=constraints.parse(policy.reserved_resources),
+            pinnable_handlers=tuple(policy.pinnable_runtime_handlers),
+            options=policy.options(),
         ),
         logger=_logger(configuration.logger),
         dump=DumpSettings(rules=dump.config, debug=dump.debug, disabled=dump.disabled, file=dump.file),
@@ -171,6 +173,11 @@ def _logger(section: models.Logger) -> LoggerSettings:
 def _notes(configuration: models.Configuration) -> Iterator[str]:
     if configuration.policy.active == models.NULL:
         yield "policy.Active: 'null' is an old word; taken as none"
+    for name, section in (
+        ("topology-aware", configuration.policy.topology_aware),
+        ("memtier", configuration.policy.memtier),
+    ):
+        yield from (f"policy.{name}.{key}: has no effect" for key in section.without_effect())
     if configuration.instrumentation.http_endpoint.startswith(":"):
         endpoint = configuration.instrumentation.http_endpoint
         yield f"instrumentation.HTTPEndpoint: '{endpoint}' is served on this machine only, 127.0.0.1{endpoint}"

@@ -13,7 +13,8 @@ from pydantic_core import PydanticCustomError
 
 from cri_resmgr.config import constraints, dumprules, durations, endpoints, logwords, sourcemap
 from cri_resmgr.errors import BadInput
-from cri_resmgr.policies import registry
+from cri_resmgr.policies import contract, registry
+from cri_resmgr.policies.topology_aware.options import Section as TopologyAware
 
 NULL = "null"  # the seed's name for a policy that does nothing
 FAIL_POLICIES = ("pass", "reject")
@@ -82,6 +83,9 @@ class Section(BaseModel):
     )
 
 
+_MAY_BE_EMPTY = BeforeValidator(lambda value: {} if value is None else value)  # a section of comments is null in YAML
+
+
 class NoOptions(Section):
     """A section that may be there and stay empty."""
 
@@ -101,8 +105,24 @@ class Policy(Section):
     reserved_resources: Annotated[dict[str, Any], AfterValidator(_by(constraints.parse))] = Field(default_factory=dict)
     """What is kept for the system and for `kube-system`, in the same forms."""
 
+    pinnable_runtime_handlers: list[str] = Field(default=sorted(contract.PINNABLE_HANDLERS))
+    """Runtime handlers whose containers can have CPUs of their own, `''` being the runtime's default. The threads of
+    others (gVisor, Kata) are not bound by a set of CPUs as those of runc are: they share."""
+
     none: NoOptions = Field(default=NoOptions(), alias="none", exclude=True)
     """Policy `none` has no options."""
+
+    topology_aware: Annotated[TopologyAware, _MAY_BE_EMPTY] = Field(default=TopologyAware(), alias="topology-aware")
+    """How policy `topology-aware` places containers."""
+
+    memtier: Annotated[TopologyAware, _MAY_BE_EMPTY] = Field(default=TopologyAware(), alias="memtier")
+    """The same for `memtier`, its old name."""
+
+    def options(self) -> dict[str, Any]:
+        """What is said about the active policy, plain values."""
+        names = {field.alias: name for name, field in Policy.model_fields.items()}
+        section: BaseModel = getattr(self, names.get(self.active, "none"))
+        return section.model_dump(mode="json")
 
 
 class ResourceManager(Section):

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from cri_resmgr.config import dumprules
+from cri_resmgr.policies.contract import PINNABLE_HANDLERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,10 @@ class PolicySettings:
     active: str = "none"
     available: CpuConstraint | None = None
     reserved: CpuConstraint | None = None
+    pinnable_handlers: tuple[str, ...] = tuple(sorted(PINNABLE_HANDLERS))
+    """Runtime handlers whose containers can have CPUs of their own."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """The section of the active policy, plain values under the names of its `options` module."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,4 +127,9 @@ def from_json(text: str | bytes) -> Settings:
 
 def _policy(raw: Mapping[str, Any]) -> PolicySettings:
     constraints = {name: CpuConstraint(**raw[name]) for name in ("available", "reserved") if raw[name] is not None}
-    return PolicySettings(active=raw["active"], **constraints)
+    return PolicySettings(
+        active=raw["active"],
+        pinnable_handlers=tuple(raw["pinnable_handlers"]),
+        options=dict(raw["options"]),
+        **constraints,
+    )

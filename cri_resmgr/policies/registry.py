@@ -11,19 +11,29 @@ from cri_resmgr.policies.contract import Context, Policy
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One policy: what it does in a few words, and the module whose `make(context)` makes it."""
+    """One policy: what it does in a few words, and the function that makes it, by module and name."""
 
     description: str
     module: str
+    maker: str = "make"
 
     def make(self, context: Context) -> Policy:
         """A policy, ready to decide. Raises BadInput for limits and options that do not go with the machine."""
-        make: Callable[[Context], Policy] = import_module(self.module).make
+        make: Callable[[Context], Policy] = getattr(import_module(self.module), self.maker)
         return make(context)
 
 
 POLICIES: Mapping[str, Entry] = MappingProxyType(
-    {"none": Entry("No-op policy: containers get what the kubelet asked for.", "cri_resmgr.policies.none")}
+    {
+        "none": Entry("No-op policy: containers get what the kubelet asked for.", "cri_resmgr.policies.none"),
+        "topology-aware": Entry(
+            "CPUs and memory nodes close to each other; CPUs of their own for Guaranteed containers.",
+            "cri_resmgr.policies.topology_aware.policy",
+        ),
+        "memtier": Entry(
+            "The old name of topology-aware.", "cri_resmgr.policies.topology_aware.policy", "make_memtier"
+        ),
+    }
 )
 
 

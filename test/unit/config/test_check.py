@@ -104,6 +104,32 @@ instrumentation: {HTTPEndpoint: "unix:///run/m.sock", PrometheusExport: true}
     assert (given.on_policy_error, given.drift_interval_s) == ("reject", 60)
 
 
+def test_the_options_are_those_of_the_active_policy():
+    both = "policy: {Active: %s, topology-aware: {PinCPU: false}, memtier: {ReservedPoolNamespaces: ['infra-*']}}"
+    assert settings(both % "none").policy.options == {}
+    assert settings(both % "topology-aware").policy.options["pin_cpu"] is False
+    options = settings(both % "memtier").policy.options
+    assert (options["pin_cpu"], options["reserved_pool_namespaces"]) == (True, ["infra-*"])
+
+
+def test_a_policys_section_that_says_nothing_is_as_if_it_were_not_there():
+    commented_out = "policy:\n  Active: topology-aware\n  topology-aware:\n    # PinCPU: false\n"
+    assert settings(commented_out).policy == settings("policy: {Active: topology-aware}").policy
+
+
+def test_keys_that_only_the_predecessors_documents_know_are_taken_and_told():
+    notes = settings("policy.topology-aware: {PageMoveCount: 1000, DirtyBitScanPeriod: 10s}").notes
+    assert notes == (
+        "policy.topology-aware.DirtyBitScanPeriod: has no effect",
+        "policy.topology-aware.PageMoveCount: has no effect",
+    )
+
+
+def test_the_user_says_which_runtimes_bind_their_containers_to_cpus():
+    assert settings("").policy.pinnable_handlers == ("", "crun", "runc", "youki")
+    assert settings("policy: {PinnableRuntimeHandlers: [runc, kata]}").policy.pinnable_handlers == ("runc", "kata")
+
+
 def test_settings_know_the_text_they_came_from():
     one, same, other = settings("policy: {}"), settings("policy: {}"), settings("policy: {} ")
     assert one.digest == same.digest != other.digest
@@ -170,15 +196,23 @@ def test_tracing_that_is_off_is_taken(off):
     ("text", "problem"),
     [
         (
-            "policy: {Active: topology-aware}",
-            "policy.Active: 'topology-aware' is not a policy of this build; known: none",
+            "policy: {Active: round-robin}",
+            "policy.Active: 'round-robin' is not a policy of this build; known: memtier, none, topology-aware",
         ),
         ("policy: {active: none}", "policy.active: unknown key; did you mean Active?"),
         ("polcy: {}", "polcy: unknown key; did you mean policy?"),
         ("zzz: 1", "zzz: unknown key; known here: policy, resource-manager, logger, dump, instrumentation"),
         ("logger: {Klog: {verbose: 1}}", "logger.Klog.verbose: unknown key; known here: v, vmodule"),
         ("policy: {none: {PinCPU: true}}", "policy.none.PinCPU: unknown key; nothing can be said here"),
-        ("policy.topology-aware: {}", "not in this version, it comes with policy topology-aware; remove it"),
+        ("policy.balloons: {}", "not in this version, it comes with policy balloons; remove it"),
+        ("policy.topology-aware: 3", "policy.topology-aware: 3 will not do; write keys and values below it"),
+        ("policy.topology-aware: {PinCpu: true}", "policy.topology-aware.PinCpu: unknown key; did you mean PinCPU?"),
+        ("policy.memtier: {PinCPU: 1}", "policy.memtier.PinCPU: 1 will not do; write true or false"),
+        (
+            "policy.memtier: {ReservedPoolNamespaces: [a, '[b']}",
+            "policy.memtier.ReservedPoolNamespaces.1: '[b' is no pattern: close its [ and end it with no",
+        ),
+        ("policy: {PinnableRuntimeHandlers: runc}", "policy.PinnableRuntimeHandlers: 'runc' will not do"),
         ("rdt: {}", "rdt: not in this version, it comes with the RDT controller; remove it"),
         (
             "resource-manager.control: {}",

@@ -22,7 +22,14 @@ logger_settings = st.builds(
 )
 all_settings = st.builds(
     Settings,
-    policy=st.builds(PolicySettings, active=st.text(), available=constraints, reserved=constraints),
+    policy=st.builds(
+        PolicySettings,
+        active=st.text(),
+        available=constraints,
+        reserved=constraints,
+        pinnable_handlers=st.lists(st.text()).map(tuple),
+        options=st.dictionaries(st.text(), st.booleans() | st.lists(st.text())),
+    ),
     logger=logger_settings,
     dump=st.builds(settings.DumpSettings, rules=st.text(), debug=st.booleans(), disabled=st.booleans(), file=st.text()),
     instrumentation=st.builds(

@@ -1,0 +1,98 @@
+"""Decisions in words: why a container got what it got, what else was looked at, and why it was refused."""
+
+from collections.abc import Iterator
+
+from cri_resmgr.policies.topology_aware.choosing import Choice
+from cri_resmgr.policies.topology_aware.ordering import decisive
+from cri_resmgr.policies.topology_aware.repinning import Pins
+from cri_resmgr.policies.topology_aware.requests import Request
+from cri_resmgr.policies.topology_aware.scoring import Fit, Score
+from cri_resmgr.policies.topology_aware.state import Grant
+from cri_resmgr.values import cpusets
+from cri_resmgr.values.decisions import Candidate
+
+_NAMED_POOLS = 8
+
+
+def candidates(choice: Choice, request: Request) -> tuple[Candidate, ...]:
+    """All pools that came into question, the best first, and why the others are not it."""
+    best, *others = choice.ranking
+    worse = (Candidate(score.pool.name, _shown(score, request), _verdict(best, score, request)) for score in others)
+    return (Candidate(best.pool.name, _shown(best, request), "chosen"), *worse)
+
+
+def reasons(grant: Grant, pins: Pins, choice: Choice | None = None) -> tuple[str, ...]:
+    """Why a container has what it has, the most important first; with the choice that led to it, if there was one."""
+    first, *more = grant.request.reasons
+    return (first, *_cpus(grant, pins), *_chosen(grant, choice), *_memory(grant), *more)
+
+
+def refusal(choice: Choice, request: Request) -> str:
+    """What is short, by how much, in which pools, and what would help."""
+    largest_first = sorted(choice.ranking, key=lambda score: -score.pool.index)
+    lacks = [f"{score.pool.name} is short of {_lack(score)}" for score in largest_first]
+    if len(lacks) > _NAMED_POOLS:
+        lacks[_NAMED_POOLS:] = [f"so are {len(lacks) - _NAMED_POOLS} pools more"]
+    ends = "CPU" if choice.ranking[-1].short_millicpu > 0 else "memory"
+    remedy = f"request less {ends}, or end something that holds {ends}"
+    return f"{request.reasons[0]}, but no pool can hold it: {', '.join(lacks)}; {remedy}"
+
+
+def _cpus(grant: Grant, pins: Pins) -> Iterator[str]:
+    if grant.exclusive:
+        yield f"CPUs {cpusets.text(grant.exclusive)} of {grant.pool.name} are its own"
+    if grant.isolated:
+        yield f"kernel-isolated CPUs {cpusets.text(grant.isolated)} of {grant.pool.name} are its own"
+    if grant.reserved:
+        yield f"shares the reserved CPUs {cpusets.text(pins.shared_cpus(grant))}"
+    elif grant.shares:
+        yield f"shares CPUs {cpusets.text(pins.shared_cpus(grant))} of {grant.pool.name}"
+    if grant.unplaced:
+        yield "it fits nowhere: nothing is promised to it"
+    elif grant.request.reserved and not grant.reserved:
+        yield "the reserved CPUs are used up"
+    if grant.request.isolate and not grant.isolated:
+        yield "too few kernel-isolated CPUs are free: ordinary ones"
+
+
+def _chosen(grant: Grant, choice: Choice | None) -> Iterator[str]:
+    if choice is None:
+        return
+    best, *others = choice.ranking
+    if others:
+        yield f"{best.pool.name} before {others[0].pool.name}: {decisive(best, others[0], grant.request)}"
+    if choice.wish.note:
+        yield choice.wish.note
+
+
+def _memory(grant: Grant) -> Iterator[str]:
+    booked = sum(grant.memory_bytes)
+    size = f"{amount(booked)} of memory from" if booked else "memory of"
+    cold = ", PMEM alone until it has warmed up" if grant.cold else ""
+    yield f"{size} {grant.home.name}: nodes {cpusets.text(grant.mems)}{cold}"
+
+
+def amount(size_bytes: int) -> str:
+    """Bytes for people, rounded up."""
+    return f"{-(-size_bytes >> 20)} MiB" if size_bytes >= 1 << 20 else f"{size_bytes} bytes"
+
+
+def _shown(score: Score, request: Request) -> dict[str, float | str]:
+    shown: dict[str, float | str] = {"shared_millicpu": score.shared_millicpu, "tenants": score.tenants}
+    if request.isolate:
+        shown["isolated"] = score.isolated
+    if request.affinities:
+        shown["affinity"] = score.affinity
+    if request.hints:
+        shown["hints"] = score.hints
+    return shown
+
+
+def _verdict(best: Score, score: Score, request: Request) -> str:
+    return f"short of {_lack(score)}" if score.fit is Fit.NOT else decisive(best, score, request)
+
+
+def _lack(score: Score) -> str:
+    cpu = f"{score.short_millicpu}m of CPU" if score.short_millicpu > 0 else ""
+    memory = f"{amount(score.short_bytes)} of memory" if score.short_bytes > 0 else ""
+    return " and ".join(filter(None, (cpu, memory)))

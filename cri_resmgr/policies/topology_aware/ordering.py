@@ -1,0 +1,71 @@
+"""Which of two pools is better: a list of rules, of which the first that makes a difference decides.
+
+All rules together are a key to sort by, so the order is total, costs little, and does not depend on where one begins.
+The predecessor sorts by comparing pools in pairs; the order is the same but for one case.  Where one of two pools has
+isolated CPUs for a request and nothing to share, and the other the reverse, its comparison contradicts itself, and
+the order in which it looks decides; here the isolated CPUs do.
+"""
+
+from collections.abc import Sequence
+from itertools import zip_longest
+
+from cri_resmgr.policies.topology_aware.requests import Request
+from cri_resmgr.policies.topology_aware.scoring import Score
+
+Merit = tuple[float, ...]
+"""The lowest is the best; one number for each rule."""
+
+RULES = (
+    "it cannot hold it, or others would have to move",
+    "too few isolated CPUs",
+    "its shared CPUs would be used up",
+    "affinity",
+    "memory type",
+    "hints",
+    "hints that apply",
+    "it is larger",
+    "fewer isolated CPUs",
+    "fewer CPUs left to share",
+    "more containers there",
+    "less left to share",
+    "it comes later",
+)
+"""Why a pool is worse, in the order of a merit's numbers."""
+
+
+def ranked(scores: Sequence[Score], request: Request) -> list[Score]:
+    """The best first."""
+    return sorted(scores, key=lambda score: merit(score, request))
+
+
+def merit(score: Score, request: Request) -> Merit:
+    """How good a pool is for a request."""
+    return (
+        score.fit,
+        score.isolated < 0,
+        score.shared_millicpu <= 0,
+        -score.affinity,
+        not score.typed,
+        -score.hints,
+        -score.some_hints,
+        -score.pool.depth,
+        *_spare(score, request),
+        score.pool.index,
+    )
+
+
+def decisive(better: Score, worse: Score, request: Request) -> str:
+    """The rule by which one pool is worse than another."""
+    pairs = zip_longest(merit(better, request), merit(worse, request))
+    return next(rule for rule, (one, other) in zip(RULES, pairs, strict=True) if one != other)
+
+
+def _spare(score: Score, request: Request) -> tuple[int, int, int, int]:
+    """What decides among pools of the same size; where one number does, those after it must not."""
+    if score.some_hints:
+        return 0, 0, 0, 0
+    if request.isolate and score.isolated > 0:
+        return -score.isolated, 0, 0, 0
+    if request.whole and score.shared_millicpu > 0:
+        return 0, -score.shared_millicpu, 0, 0
+    return 0, 0, score.tenants, -score.shared_millicpu
