@@ -54,8 +54,9 @@ class Means:
 
 @dataclass(slots=True)
 class DriftCounters:
-    """What the rounds have met."""
+    """Whole rounds, and what they have met."""
 
+    rounds: int = 0
     found: int = 0
     repaired: int = 0
     failed: int = 0
@@ -112,6 +113,7 @@ class Drift:
         for start in range(0, len(watched), AT_ONCE):
             await self._look_at(watched[start : start + AT_ONCE])
             await asyncio.sleep(PAUSE_S)
+        self.counters.rounds += 1
 
     async def _paused(self) -> bool:
         """Wait until a round is due; False if the interval has changed meanwhile."""

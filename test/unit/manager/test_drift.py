@@ -141,6 +141,7 @@ async def test_files_are_read_in_another_thread_and_processes_asked_for_once(wor
         world.run(f"c{number}")
     await world.drift.once()
     await world.drift.once()
+    assert world.drift.counters.rounds == 2
     assert len(world.kernel.asked) == 3 * AT_ONCE + 1
     assert threading.get_ident() not in world.kernel.threads
 
