@@ -17,6 +17,7 @@ from cri_resmgr.cli import configuring, pidfile
 from cri_resmgr.cli.flags import Flags
 from cri_resmgr.cli.meeting import meet
 from cri_resmgr.cli.node import Node
+from cri_resmgr.cli.site import Site
 from cri_resmgr.cli.systemd import kept_sockets, service_manager
 from cri_resmgr.cli.watching import Watching, unhealthy
 from cri_resmgr.config.settings import Settings
@@ -56,12 +57,13 @@ class Daemon:
         self._log.info("daemon.starting", version=__version__, pid=os.getpid())
         self._settings = await configuring.read(self._flags)
         logging.configure(self._settings.logger.over(self._flags.logging))
+        site = Site.survey(self._flags, self._settings)
         async with AsyncExitStack() as undo:
             listener = self._claim(undo)
             runtime = Runtime(Client(self._flags.runtime_socket))
             undo.callback(runtime.close)
             if await self._met(runtime):
-                node = Node.open(self._flags, self._settings, runtime)
+                node = Node.open(self._flags, self._settings, site, runtime=runtime)
                 undo.push_async_callback(node.close)
                 await self._serve(node, listener)
         self._log.info("daemon.stopped")
@@ -120,6 +122,8 @@ class Daemon:
             node.relay.start(listener.socket)
             background = [
                 tasks.create_task(node.reconciler.run()),
+                tasks.create_task(node.drift.run()),
+                tasks.create_task(self._rebalance(node)),
                 tasks.create_task(self._follow_reloads(node, watching)),
                 tasks.create_task(self._report_alive()),
             ]
@@ -144,7 +148,7 @@ class Daemon:
             except BadInput:
                 logging.configure(self._settings.logger.over(self._flags.logging))
                 raise
-            node.dumper.configure(settings.dump)
+            node.configure(settings)
 
         while True:
             await self._reload.wait()
@@ -158,6 +162,12 @@ class Daemon:
                 self._config_error = str(error)
                 self._log.error("config.rejected", error=self._config_error)
             self._systemd.notify("READY=1")
+
+    async def _rebalance(self, node: Node) -> None:
+        """Let the policy put things right from time to time."""
+        while self._flags.rebalance_interval_s:
+            await asyncio.sleep(self._flags.rebalance_interval_s)
+            node.book.placing.rebalance()
 
     async def _report_alive(self) -> None:
         """Tell the watchdog that the loop turns."""

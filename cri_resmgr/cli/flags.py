@@ -12,7 +12,7 @@ from typing import Any
 
 from cri_resmgr.cli import goflags
 from cri_resmgr.cli.goflags import duration, number, switch, text
-from cri_resmgr.config import endpoints, logwords, sourcemap
+from cri_resmgr.config import durations, endpoints, logwords, sourcemap
 from cri_resmgr.config.settings import LoggerSettings
 from cri_resmgr.errors import BadInput
 
@@ -65,12 +65,7 @@ class Flags:
     disable_policy_switch: bool = switch(
         "do not start with a policy other than the last one", later="it comes with a second policy", off=(False,)
     )
-    rebalance_interval_s: float = duration(
-        "time between two rebalancings; 0 for none",
-        later="it comes with a policy that rebalances",
-        off=(0.0,),
-        name="rebalance-interval",
-    )
+    rebalance_interval_s: float = duration("time between two rebalancings; 0 for none", name="rebalance-interval")
 
     metrics_address: str = text(
         "where metrics and health are served, unix:///PATH or 127.0.0.1:PORT; '' for nowhere", variable="HTTP_ENDPOINT"
@@ -193,6 +188,8 @@ def _contradictions(flags: Flags) -> Iterator[str]:
         yield "flags -force-config and -fallback-config exclude each other; leave one of them out"
     if not flags.call_budget_s > 0:
         yield "flag -call-budget: a call needs time; write a duration above 0, such as 2s"
+    if flags.rebalance_interval_s and flags.rebalance_interval_s < durations.LEAST_INTERVAL_S:
+        yield "flag -rebalance-interval: too short; write a duration of 1s or more, or 0 for never"
     if not flags.logtostderr and not flags.log_file and not flags.log_dir:
         yield "flag -logtostderr=false: then -log_file or -log_dir must say where to"
 

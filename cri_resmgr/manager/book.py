@@ -1,36 +1,38 @@
-"""The ledger as the manager uses it: every change is followed by a write, and what has ended holds nothing."""
+"""The ledger as the manager uses it: every change is followed by a write, and what has ended is released."""
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
+from cri_resmgr.manager.differences import told_by_kubelet
+from cri_resmgr.manager.placing import Placing
+from cri_resmgr.manager.steps import Plan
 from cri_resmgr.relay.hooks import Failed, Refused
 from cri_resmgr.state.ledger import Ledger
 from cri_resmgr.state.writer import Writer
-from cri_resmgr.values.decisions import Decision
-from cri_resmgr.values.resources import NOTHING, Resources
+from cri_resmgr.values.decisions import HOLDING_NOTHING
+from cri_resmgr.values.resources import NOTHING, Assignment, Resources
 from cri_resmgr.values.workloads import Container, Pod, State
 
 
 class Book:
-    """What runs, with the store behind it.
+    """What runs, with the store behind it; `forgets(container)` is told of everyone who leaves the ledger.
 
     `creating` counts the CreateContainer calls that are under way, by key.  `reconciled` is done when the ledger has
     been compared with the runtime for the first time; `doubted` is set when that has to be done again.
     """
 
-    def __init__(self, ledger: Ledger, writer: Writer) -> None:
-        self.ledger, self._writer = ledger, writer
+    def __init__(
+        self, ledger: Ledger, writer: Writer, placing: Placing, *, forgets: Callable[[Container], None]
+    ) -> None:
+        self.ledger, self.placing, self._writer, self._forgets = ledger, placing, writer, forgets
         self.creating: Counter[str] = Counter()
         self._repeated: set[str] = set()  # of those, keys of more than one call
         self.doubted = asyncio.Event()
         self.doubted.set()
         self.reconciled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def pod_of(self, container: Container) -> Pod:
-        """Its pod, or one without a name if we never met it."""
-        return self.ledger.pods.get(container.pod_id) or Pod(container.pod_id, "", "", "")
 
     def earlier_instances(self, container: Container) -> tuple[Container, ...]:
         """Instances that a new one replaces: they have crashed, whether the kubelet removes them or not."""
@@ -45,7 +47,7 @@ class Book:
     def gone(self, pod_id: str) -> None:
         """There is no such pod any more, and nothing of what was in it."""
         for container in self.ledger.of_pod(pod_id):
-            self.ended(container)
+            self.forgotten(container)
         self.ledger.drop_pod(pod_id)
         self._writer.soon()
 
@@ -61,15 +63,9 @@ class Book:
             raise
 
     @contextmanager
-    def creation(self, container: Container) -> Iterator[None]:
-        """While the runtime makes a container: its record stands, and if the call is cut off it stays.
-
-        What is there already under that key keeps its record: most likely the kubelet asks for it twice.
-        """
-        key = container.key
-        before = self.ledger.containers.get(key)
-        if before is None or not before.id:
-            self.ledger.put(container)
+    def creation(self, plan: Plan) -> Iterator[None]:
+        """While the runtime makes a container: its record stands, and if the call is cut off it stays."""
+        key = plan.container.key
         if self.creating[key]:
             self._repeated.add(key)
         self.creating[key] += 1
@@ -77,7 +73,7 @@ class Book:
             with self.doubting():
                 yield
         except Failed:
-            self._not_created(key, before)
+            self._not_created(plan)
             raise
         finally:
             self.creating[key] -= 1
@@ -85,28 +81,45 @@ class Book:
                 del self.creating[key]
                 self._repeated.discard(key)
 
-    async def written(self, container: Container) -> None:
+    async def written(self, plan: Plan) -> None:
         """A decision is in the store before it has an effect, or if the store fails as soon as that works again.
 
         One that changes nothing has no effect that could be forgotten: what was asked stands in the container's OCI
         spec, where reconciling finds it.
         """
-        if container.given == NOTHING:
-            self._writer.soon()
-        else:
+        changes_others = plan.step is not None and plan.step.was
+        if changes_others or plan.container.given != NOTHING or plan.container.holding != HOLDING_NOTHING:
             await self._writer.now()
+        else:
+            self._writer.soon()
 
     def adopted(self, container: Container) -> None:
         """There is a container that was there before us."""
         self.ledger.put(container)
         self._writer.soon()
 
-    def created(self, container: Container, container_id: str) -> None:
+    def created(self, plan: Plan, container_id: str) -> None:
         """The runtime has named a container; if it went with its pod meanwhile, that changes nothing."""
-        now = self.ledger.containers.get(container.key)
-        if now is not None and now.id not in {"", container_id}:  # which is gone without our noticing
-            self.ledger.put(container)
+        key, now = plan.container.key, self.ledger.containers.get(plan.container.key)
+        if now is None:
+            return
+        if now.id not in {"", container_id}:  # which is gone without our noticing
+            self.ledger.put(replace(plan.container, given=now.given, holding=now.holding))
+            if now.state is State.EXITED:  # and what it held with it
+                self.placing.unsettle()
+                self.doubted.set()
+        self.ledger.created(key, container_id)
+        self.ledger.told(key, plan.container.given)
+        self.ledger.asked(key, plan.container.asked)
+        if now.asked != plan.container.asked:  # than when it was decided about, by a call that was cut off
+            self.placing.reconsider(key)
+        self.placing.created(key)
+        self._writer.soon()
+
+    def found(self, container: Container, container_id: str) -> None:
+        """A container whose CreateContainer was cut off is there."""
         self.ledger.created(container.key, container_id)
+        self.placing.found(container.key)
         self._writer.soon()
 
     def moved(self, container: Container, state: State) -> None:
@@ -114,32 +127,52 @@ class Book:
         if container.state is not state:
             self.ledger.moved(container.key, state)
             self._writer.soon()
+            if state is State.RUNNING:
+                self.placing.started(container.key)
 
     def ended(self, container: Container) -> None:
         """A container has ended, whoever noticed: from here on it holds nothing."""
-        self.moved(container, State.EXITED)
+        if container.state is not State.EXITED:
+            self.moved(container, State.EXITED)
+            self._released(container)
 
-    async def resized(self, container: Container, asked: Resources, decision: Decision) -> None:
+    async def given(self, container: Container) -> Assignment:
+        """What is given to a container now, in the store before it has an effect."""
+        now = self.ledger.containers.get(container.key, container)
+        if now.given != now.told:
+            await self._writer.now()
+            now = self.ledger.containers.get(container.key, now)
+        return now.given
+
+    async def resized(self, container: Container, change: Resources, given: Assignment) -> None:
         """The runtime has accepted a resize: written at once, since nobody else remembers the kubelet's word."""
-        self.ledger.asked(container.key, asked)
-        self.ledger.decided(container.key, decision)
-        self.ledger.told(container.key, decision.assignment)
+        self.ledger.asked(container.key, container.asked.merged(change))
+        self.ledger.told(container.key, told_by_kubelet(container, change, given))
         await self._writer.now()
 
     def forgotten(self, container: Container) -> None:
-        """A container is removed, or was never made."""
+        """A container is removed."""
+        self.ended(container)
         self.ledger.drop(container.key)
+        self._forgets(container)
         self._writer.soon()
 
-    def _not_created(self, key: str, before: Container | None) -> None:
+    def _released(self, container: Container) -> None:
+        self.placing.release(container.key)
+        if self.placing.stale:
+            self.doubted.set()
+
+    def _not_created(self, plan: Plan) -> None:
         """Refused, most likely because it is there already: a kubelet that was cut off asks once more for the same."""
-        now = self.ledger.containers.get(key)
+        now = self.ledger.containers.get(plan.container.key)
         if now is None:  # gone with its pod
             return
-        if before is None and key not in self._repeated:
-            self.forgotten(now)
+        if plan.step is None or plan.container.key in self._repeated:
+            self.doubted.set()
             return
-        if before is not None and not now.id:
-            self.ledger.put(before)
-            self._writer.soon()
-        self.doubted.set()
+        self.placing.discard(plan, plan.step)
+        if plan.before is None:
+            self._forgets(plan.container)
+        else:
+            self.doubted.set()
+        self._writer.soon()

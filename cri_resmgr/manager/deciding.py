@@ -1,100 +1,170 @@
-"""Budget > fail policy > policy: a decision in any case, however the policy behaves.
+"""Budget > fail policy > policy: an outcome in any case, however the policy behaves.
 
-A policy runs in the event loop, so a budget that only waits would not help against one that computes for ever: an
-interval timer interrupts it.  What then happens is declared, not accidental:
+What happens when it has no answer is declared, not accidental; `resource-manager.onPolicyError` may say:
 
-    it refuses (does not fit)        the call is rejected, with the policy's reason
-    it breaks or takes too long      the call passes as the kubelet made it, what the container was given before
-                                     stays; counted, logged, remembered as reason
+                                     (nothing)    pass      reject
+    it refuses (does not fit)        rejected     passed    rejected, with the policy's reason
+    it breaks or takes too long      passed       passed    rejected
+    it has not begun                 passed       passed    rejected
+
+What passes gets `NoAnswer` here, and CPUs that are nobody's own from the caller.  Each case is counted, logged, and an
+event.  A release that fails, or a beginning, leaves the state behind what runs: `stale` says so until the policy has
+begun again.
 """
 
-import contextlib
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import FrameType
+from typing import TypeVar
 
 import structlog
 
-from cri_resmgr.policies.contract import Answer, Policy, PolicyRefusal
+from cri_resmgr.manager.events import Events
+from cri_resmgr.manager.interrupting import OverBudget, interrupted_after
+from cri_resmgr.policies.contract import Answer, Policy, PolicyRefusal, State
 from cri_resmgr.relay.hooks import Refused
-from cri_resmgr.values.decisions import Decision
+from cri_resmgr.values.decisions import HOLDING_NOTHING, Decision
+from cri_resmgr.values.events import Kind
 from cri_resmgr.values.workloads import Container, Pod
-from cri_resmgr.wire.grpc import FAILED_PRECONDITION
+from cri_resmgr.wire.grpc import FAILED_PRECONDITION, INTERNAL
+
+PASS, REJECT = "pass", "reject"
+RESTORE_BUDGET_S = 10.0  # a thousand containers at once, while nobody has been promised an answer yet
+
+T = TypeVar("T")
 
 log = structlog.get_logger("policy")
 
 
-class OverBudget(BaseException):
-    """The policy was interrupted; no `Exception`, which a policy might catch inside the very loop that never ends."""
+class NotBegun(Exception):  # noqa: N818 - a state, and no failure
+    """What runs is not known yet, or the policy could not begin with it."""
 
 
-@contextlib.contextmanager
-def interrupted_after(budget_s: float) -> Iterator[None]:
-    """Raise `OverBudget` inside the block when its time is up; signals reach the main thread only.
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """There is no decision, and the call passes; `reason` is a sentence for whoever looks at the container."""
 
-    The timer and its handler are as before afterwards.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    armed = True
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        if armed:
-            raise OverBudget(f"no decision within {budget_s:g} s")
-
-    previous = signal.signal(signal.SIGALRM, interrupt)
-    before = signal.setitimer(signal.ITIMER_REAL, budget_s)
-    try:
-        yield
-    finally:
-        armed = False
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
-        signal.setitimer(signal.ITIMER_REAL, *before)
+    reason: str
 
 
 @dataclass(slots=True)
 class DecisionCounters:
-    """What became of the questions to the policy."""
+    """What became of the questions to the policy; `passed` are those that the fail policy let pass."""
 
     decided: int = 0
     refused: int = 0
     failed: int = 0
+    passed: int = 0
 
 
 class Decider:
-    """Asks the policy within a budget, and keeps its state: the one after the last answer that it gave."""
+    """Asks the policy within a budget, and keeps its state: the one after the last answer that it gave.
 
-    def __init__(self, policy: Policy, *, budget_s: float, running: Sequence[tuple[Container, Pod]] = ()) -> None:
-        self.policy, self.counters = policy, DecisionCounters()
-        self._budget_s = budget_s
-        self.state = policy.restore(running).state
+    `version` counts the answers, so that whoever wants to go back knows whether there was another one since.
+    """
 
-    def create(self, container: Container, pod: Pod) -> Decision | None:
-        """About a container that is about to be created; None if there is no answer. Raises `Refused`."""
-        return self.decide("create", container.key, lambda: self.policy.create(self.state, container, pod))
+    def __init__(self, policy: Policy, *, budget_s: float, events: Events, on_error: str = "") -> None:
+        self.policy, self.counters, self.on_error = policy, DecisionCounters(), on_error
+        self._budget_s, self._events = budget_s, events
+        self.state: State = None
+        self.version = 0
+        self.begun = self.stale = False
 
-    def update(self, container: Container, pod: Pod) -> Decision | None:
-        """About a resize; None if there is no answer. Raises `Refused`."""
-        return self.decide("update", container.key, lambda: self.policy.update(self.state, container, pod))
-
-    def decide(self, what: str, key: str, question: Callable[[], Answer]) -> Decision | None:
-        """The policy's answer, None if it has none; raises `Refused` if it refuses."""
+    def restore(self, running: Sequence[tuple[Container, Pod]]) -> Mapping[str, Decision] | None:
+        """Begin with what runs, once more if need be; what was decided anew, None if the policy cannot."""
         try:
-            with interrupted_after(self._budget_s):
-                decision, state = question()
+            with interrupted_after(RESTORE_BUDGET_S):
+                restored = self.policy.restore(running)
+        except (Exception, OverBudget) as error:  # noqa: BLE001 - a policy may break in any way
+            self._failed("restore", "", error)
+            self.stale = True
+            return None
+        self.state, self.begun, self.stale = restored.state, True, False
+        self.version += 1
+        return restored.changes
+
+    def create(self, container: Container, pod: Pod) -> Decision | NoAnswer:
+        """About a container that is about to be created. Raises `Refused`."""
+        return self.ask("create", container, lambda: self.policy.create(self.state, container, pod))
+
+    def update(self, container: Container, pod: Pod) -> Decision | NoAnswer:
+        """About a resize. Raises `Refused`."""
+        return self.ask("update", container, lambda: self.policy.update(self.state, container, pod))
+
+    def ask(self, what: str, container: Container, question: Callable[[], Answer]) -> Decision | NoAnswer:
+        """The policy's answer to a call of the kubelet's, or the fail policy's. Raises `Refused`."""
+        try:
+            return self._answer(question)
         except PolicyRefusal as refusal:
             self.counters.refused += 1
-            log.warning("decision.refused", event_kind=what, container=key, reason=str(refusal))
-            text = f"cri-resmgr, policy {self.policy.name}: {refusal}"
-            raise Refused(FAILED_PRECONDITION, text) from refusal
-        except (Exception, OverBudget) as error:
-            self.counters.failed += 1
-            log.error("policy.failed", policy=self.policy.name, event_kind=what, container=key, exc_info=error)
+            log.warning("decision.refused", event_kind=what, container=container.key, reason=str(refusal))
+            return self._without_answer(container, f"{refusal}", passes=self.on_error == PASS, error=refusal)
+        except NotBegun as error:
+            return self._without_answer(container, f"{error}", passes=self.on_error != REJECT, error=error)
+        except (Exception, OverBudget) as error:  # noqa: BLE001 - a policy may break in any way
+            self._failed(what, container.key, error)
+            text = f"it gave no answer ({type(error).__name__}: {error})"
+            return self._without_answer(container, text, passes=self.on_error != REJECT, error=error)
+
+    def tell(self, what: str, key: str, question: Callable[[], Answer]) -> Decision | None:
+        """What follows from an event that nobody waits for; None if the policy leaves all as it is, or fails."""
+        try:
+            return self._answer(question)
+        except PolicyRefusal as refusal:
+            log.info("decision.refused", event_kind=what, container=key, reason=str(refusal))
+        except NotBegun:
             return None
+        except (Exception, OverBudget) as error:  # noqa: BLE001 - a policy may break in any way
+            self._failed(what, key, error)
+        return None
+
+    def release(self, key: str) -> Decision | None:
+        """What follows from a container's end; None leaves the state `stale`, unless the policy has not begun."""
+        decision = self.tell("release", key, lambda: self.policy.release(self.state, key))
+        self.stale = self.stale or (decision is None and self.begun)
+        return decision
+
+    def exports(self, container: Container) -> Mapping[str, str]:
+        """What the container may know about its holding; nothing if the policy fails."""
+        if container.holding == HOLDING_NOTHING:
+            return {}
+        return self._said("exports", lambda: self.policy.exports(container)) or {}
+
+    def warn(self) -> None:
+        """Say what is set in a way that will hurt."""
+        for text in self._said("warnings", lambda: self.policy.warnings(self.state)) or ():
+            log.warning("policy.warning", policy=self.policy.name, text=text)
+            self._events.record(Kind.POLICY_WARNING, text=text)
+
+    def _said(self, what: str, question: Callable[[], T]) -> T | None:
+        try:
+            with interrupted_after(self._budget_s):
+                return question()
+        except (Exception, OverBudget) as error:  # noqa: BLE001 - a policy may break in any way
+            self._failed(what, "", error)
+            return None
+
+    def _answer(self, question: Callable[[], Answer]) -> Decision:
+        if not self.begun:
+            raise NotBegun("it does not know yet what runs")
+        with interrupted_after(self._budget_s):
+            decision, state = question()
         self.state = state
+        self.version += 1
         self.counters.decided += 1
         return decision
+
+    def _without_answer(self, container: Container, text: str, *, passes: bool, error: BaseException) -> NoAnswer:
+        refused = isinstance(error, PolicyRefusal)
+        if passes:
+            self.counters.passed += 1
+            reason = f"policy {self.policy.name}: {text}; passed as the kubelet asked"
+            self._events.record(Kind.POLICY_PASSED, container=container, text=reason)
+            return NoAnswer(reason)
+        kind = Kind.POLICY_REFUSED if refused else Kind.POLICY_REJECTED
+        self._events.record(kind, container=container, text=f"policy {self.policy.name}: {text}")
+        code = FAILED_PRECONDITION if refused else INTERNAL
+        raise Refused(code, f"cri-resmgr, policy {self.policy.name}: {text}") from error
+
+    def _failed(self, what: str, key: str, error: BaseException) -> None:
+        self.counters.failed += 1
+        log.error("policy.failed", policy=self.policy.name, event_kind=what, container=key, exc_info=error)

@@ -1,7 +1,11 @@
 """Making the ledger true: at start, after an outage, and each time that the kubelet lists everything anyway.
 
 The runtime is right about what exists and what runs; the ledger is right about what was asked and decided.  A
-container that was there before us is adopted with exactly what it has, as its OCI spec says.
+container that was there before us is adopted with exactly what it has, as its OCI spec says; never is one that the
+ledger knows, whose spec says what we have set.  When the ledger was lost, sets of CPUs and memory nodes in a spec are
+taken for ours: a kubelet that sets any says so again by itself.
+
+Then the policy begins with what runs, and once more whenever there is somebody whom it does not know.
 
 Three races are known: what appeared while a list was under way, be it anew under an old key, is not missed for it;
 a container that a CreateContainer is making right now is left to that call; and one whose CreateContainer was cut
@@ -19,7 +23,7 @@ import structlog
 from cri_resmgr.cri.messages import Undecodable
 from cri_resmgr.cri.runtime import Runtime
 from cri_resmgr.manager.book import Book
-from cri_resmgr.values.resources import Resources
+from cri_resmgr.values.resources import NOTHING, Assignment, Resources
 from cri_resmgr.values.workloads import Container, Pod, State
 from cri_resmgr.wire.client import CallError
 
@@ -33,8 +37,16 @@ UNBORN_S = 30.0  # how long a container without an id may take to appear after i
 class Reconciler:
     """Compares the ledger with the runtime.  `run` lives as long as the daemon."""
 
-    def __init__(self, book: Book, runtime: Runtime, *, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        book: Book,
+        runtime: Runtime,
+        *,
+        ledger_was_lost: bool = False,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         self._book, self._runtime, self._clock = book, runtime, clock
+        self._ledger_was_lost = ledger_was_lost
         self._strangers: set[str] = set()  # listed last time, and not ours
         self._unborn: dict[str, float] = {}  # keys without an id that the runtime did not list, and since when
         self.healthy = False
@@ -46,30 +58,41 @@ class Reconciler:
         while True:
             await self._book.doubted.wait()
             self._book.doubted.clear()
-            try:
-                await self.once()
+            error = await self._attempt()
+            if not self._book.reconciled.done():
+                self._book.reconciled.set_result(None)
+            if error is None:
                 retry_s = FIRST_RETRY_S
-            except (CallError, Undecodable) as error:
-                self.healthy = False
-                log.warning("reconcile.failed", error=str(error), retry_s=retry_s)
-                self._book.doubted.set()
-                await asyncio.sleep(retry_s)
-                retry_s = min(2 * retry_s, LAST_RETRY_S)
-            finally:
-                if not self._book.reconciled.done():
-                    self._book.reconciled.set_result(None)
+                continue
+            self.healthy = False
+            log.warning("reconcile.failed", error=str(error), retry_s=retry_s)
+            self._book.doubted.set()
+            await asyncio.sleep(retry_s)
+            retry_s = min(2 * retry_s, LAST_RETRY_S)
 
     async def once(self) -> None:
         """One comparison; raises `CallError` and `Undecodable`."""
         known = self._known()
         pods, containers = await self._runtime.pods(), await self._runtime.containers()
         await self._meet(pods)
-        await self._adopt([self._matched(container) for container in containers])
+        strangers = await self._adopt([self._matched(container) for container in containers])
         self._forget(known, {pod.id for pod in pods}, {c.key for c in containers})
+        if strangers or self._book.placing.stale or not self._book.placing.begun:
+            self._book.placing.begin()
         self.healthy = True
         self.rounds += 1
         ledger = self._book.ledger
         log.info("reconcile.done", pods=len(ledger.pods), containers=len(ledger.containers))
+
+    async def _attempt(self) -> Exception | None:
+        """What has gone wrong; whatever it was, the policy begins with what we know."""
+        try:
+            await self.once()
+        except (CallError, Undecodable) as error:
+            if not self._book.placing.begun:
+                self._book.placing.begin()
+            return error
+        return None
 
     def known_ids(self) -> frozenset[str]:
         """The ids of all containers that the ledger has: what a list that begins now has to name."""
@@ -117,22 +140,34 @@ class Reconciler:
         """A container that we were creating when we died has its id now."""
         mine = self._book.ledger.containers.get(listed.key)
         if mine is not None and not mine.id and listed.key not in self._book.creating:
-            self._book.created(mine, listed.id)
+            self._book.found(mine, listed.id)
         return listed
 
-    async def _adopt(self, listed: list[Container]) -> None:
-        async def adopt(container: Container) -> None:
-            asked = await self._resources_of(container)
-            if self._book.ledger.by_id(container.id) is None:
-                reasons = ("it was there before us: left as it is",)
-                self._book.adopted(dataclasses.replace(container, asked=asked, adopted=True, reasons=reasons))
+    async def _adopt(self, listed: list[Container]) -> bool:
+        """Follow those that we know, adopt the others; whether one of them is alive."""
 
+        async def adopt(container: Container) -> None:
+            has = await self._resources_of(container)
+            if self._book.ledger.by_id(container.id) is None:
+                adopted.append(self._as_adopted(container, has))
+                self._book.adopted(adopted[-1])
+
+        adopted: list[Container] = []
         for container in listed:
             mine = self._book.ledger.by_id(container.id)
             if mine is not None:
                 self._follow(mine, container.state)
         strangers = [c for c in listed if self._book.ledger.by_id(c.id) is None and c.key not in self._book.creating]
         await _each(adopt, strangers)
+        return any(container.state is not State.EXITED for container in adopted)
+
+    def _as_adopted(self, container: Container, has: Resources) -> Container:
+        told = NOTHING
+        if self._ledger_was_lost:
+            told = Assignment(cpuset_cpus=has.cpuset_cpus or None, cpuset_mems=has.cpuset_mems or None)
+            has = dataclasses.replace(has, cpuset_cpus="", cpuset_mems="")
+        reasons = ("it was there before us: left as it is",)
+        return dataclasses.replace(container, asked=has, told=told, adopted=True, reasons=reasons)
 
     async def _resources_of(self, container: Container) -> Resources:
         if container.state is State.EXITED:

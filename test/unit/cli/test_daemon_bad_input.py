@@ -50,7 +50,6 @@ def test_a_configuration_that_is_not_there_is_refused(daemon, runtime):
     [
         ("--agent-socket", "/run/agent.sock", "it comes with the node agent"),
         ("--config-socket", "/run/config.sock", "it comes with the node agent"),
-        ("--rebalance-interval", "10s", "it comes with a policy that rebalances"),
         ("--external-visualizers", "/srv", "it comes with the user interface"),
         ("--reset-policy", "", "it comes with policies that keep data"),
     ],
@@ -68,6 +67,7 @@ def test_a_flag_of_a_later_version_is_refused_with_the_reason(daemon, runtime, f
         ("--relay-socket", "relative.sock"),
         ("--relay-dir", "relative"),
         ("--call-budget", "0"),
+        ("--rebalance-interval", "10ms"),
         ("--force-config", "/a", "--fallback-config", "/b"),
         ("--no-such-flag",),
         ("no-such-verb",),

@@ -125,7 +125,6 @@ def test_a_socket_path_that_the_kernel_cannot_bind_is_refused():
         ("-reset-config", "it comes with the node agent"),
         ("-reset-policy", "it comes with policies that keep data"),
         ("-disable-policy-switch", "it comes with a second policy"),
-        ("-rebalance-interval=30s", "it comes with a policy that rebalances"),
         ("-external-visualizers=/x", "it comes with the user interface"),
         ("-bpf-install-path=/x", "it comes with AVX-512 accounting"),
     ],

@@ -25,4 +25,4 @@ async def manager(tmp_path: Path) -> Manager:
     with closing(Store.open(tmp_path / "relay")) as store:
         made = Manager(store, FakeRuntime(), budget_s=0.5)
         yield made.reconciled()
-        await made.writer.close()
+        await made.close()

@@ -1,7 +1,9 @@
 """The manager with a real ledger and store; the kubelet, the runtime and the policy are the test's."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from google.protobuf.message import Message
 
@@ -11,17 +13,28 @@ from cri_resmgr.cri.runtime import Runtime
 from cri_resmgr.manager.book import Book
 from cri_resmgr.manager.containers import Containers
 from cri_resmgr.manager.deciding import Decider
+from cri_resmgr.manager.differences import Whole
+from cri_resmgr.manager.enforcing import Enforcer
+from cri_resmgr.manager.events import Events
+from cri_resmgr.manager.exporting import Exporter
+from cri_resmgr.manager.exports import Exports
+from cri_resmgr.manager.placing import Placing
 from cri_resmgr.manager.pods import Pods
 from cri_resmgr.manager.reconciling import Reconciler
-from cri_resmgr.policies.contract import Answer, Restored
+from cri_resmgr.manager.unplaced import Unplaced
+from cri_resmgr.policies.contract import Answer, Policy, Pool, Restored
 from cri_resmgr.relay.hooks import Hook
 from cri_resmgr.state.ledger import Ledger
 from cri_resmgr.state.store import Store
 from cri_resmgr.state.writer import INTERVAL_S, Writer
 from cri_resmgr.values.decisions import Decision
+from cri_resmgr.values.events import META_KEY
 from cri_resmgr.values.workloads import Container, Pod
-from doubles.calls import FakeCall, accepting
+from doubles.calls import DEADLINE_S, FakeCall, accepting
 from doubles.runtime import FakeRuntime, MemoryClient, resources
+
+WHOLE = Whole("0-7", "0-1")
+SHAREABLE = 0xFF
 
 
 @dataclass
@@ -42,7 +55,22 @@ class ScriptedPolicy:
         return self._ask("update", container, pod), state
 
     def release(self, state: object, key: str) -> Answer:
-        return Decision(), state
+        return self.answer("release", key), state
+
+    def revisit(self, state: object, container: Container, pod: Pod) -> Answer:
+        return self._ask("revisit", container, pod), state
+
+    def rebalance(self, state: object) -> Answer:
+        return self.answer("rebalance"), state
+
+    def exports(self, container: Container) -> Mapping[str, str]:
+        return {}
+
+    def pools(self, state: object) -> Sequence[Pool]:
+        return ()
+
+    def warnings(self, state: object) -> Sequence[str]:
+        return ()
 
     def _ask(self, *question: object) -> Decision:
         self.asked.append(question)  # type: ignore[arg-type]
@@ -53,24 +81,59 @@ class Manager:
     """All parts between the hooks and the store, over a runtime in memory."""
 
     def __init__(
-        self, store: Store, runtime: FakeRuntime, *, budget_s: float, write_interval_s: float = INTERVAL_S
+        self,
+        store: Store,
+        runtime: FakeRuntime,
+        *,
+        budget_s: float,
+        write_interval_s: float = INTERVAL_S,
+        policy: Policy | None = None,
+        client: MemoryClient | None = None,
+        on_error: str = "",
     ) -> None:
-        self.store, self.runtime, self.policy = store, runtime, ScriptedPolicy()
+        self.store, self.runtime = store, runtime
+        self.policy = policy or ScriptedPolicy()
+        self.client = client or MemoryClient(runtime)
+        self.clock_s = 0.0
         self.ledger = Ledger(*store.load())
         self.writer = Writer(self.ledger, store, interval_s=write_interval_s)
-        self.book = Book(self.ledger, self.writer)
-        self.decider = Decider(self.policy, budget_s=budget_s)
-        self.containers = Containers(self.book, self.decider, budget_s=budget_s)
+        self.events = Events(partial(store.set, META_KEY), pods=self.ledger.pods)
+        self.decider = Decider(self.policy, budget_s=budget_s, events=self.events, on_error=on_error)
+        self.exports = Exports(Exporter(store.path.parent), self.decider)
+        calls = Runtime(self.client)  # type: ignore[arg-type]
+        self.enforcer = Enforcer(self.ledger, self.writer, calls, events=self.events, whole=lambda: WHOLE)
+        self.unplaced = Unplaced(self.ledger, cpus=SHAREABLE)
+        self.placing = Placing(
+            self.ledger,
+            self.decider,
+            enforcer=self.enforcer,
+            unplaced=self.unplaced,
+            exported=self.exports.changed,
+        )
+        self.book = Book(self.ledger, self.writer, self.placing, forgets=self.exports.gone)
+        self.containers = Containers(self.book, self.enforcer, exports=self.exports, hinter=None, budget_s=budget_s)
         self.hooks: dict[str, Hook] = Pods(self.book).hooks() | self.containers.hooks()
-        self.clock_s = 0.0
-        self.client = MemoryClient(runtime)
-        self.reconciler = Reconciler(self.book, Runtime(self.client), clock=lambda: self.clock_s)
+        self.reconciler = Reconciler(self.book, calls, ledger_was_lost=store.rebuilt, clock=lambda: self.clock_s)
 
     def reconciled(self) -> "Manager":
         """The first comparison with the runtime counts as done."""
+        self.placing.begin()
         self.book.doubted.clear()
         self.book.reconciled.set_result(None)
         return self
+
+    async def close(self) -> None:
+        """As the daemon's end."""
+        self.placing.close()
+        await self.enforcer.close()
+        self.events.close()
+        await self.writer.close()
+
+    async def told(self) -> None:
+        """Until the runtime knows everything."""
+        async with asyncio.timeout(DEADLINE_S):
+            while self.ledger.owed or self.enforcer.busy("") or len(self.enforcer):
+                await asyncio.sleep(0)
 
     def begin(self, method: str, request: Message | bytes, *, remaining_s: float | None = None) -> FakeCall:
         """A call of the kubelet."""

@@ -12,7 +12,7 @@ from cri_resmgr.cri.messages import container_of_create
 from cri_resmgr.policies.contract import PolicyRefusal
 from cri_resmgr.relay.hooks import Failed, Gone, Refused
 from cri_resmgr.state.store import Store
-from cri_resmgr.values.decisions import Decision
+from cri_resmgr.values.decisions import HOLDING_NOTHING, Decision
 from cri_resmgr.values.resources import Assignment, Resources
 from cri_resmgr.values.workloads import State
 from cri_resmgr.wire.grpc import NOT_FOUND, UNKNOWN
@@ -253,12 +253,14 @@ async def test_a_policy_that_refuses_keeps_the_call_from_the_runtime(manager):
 
 
 @pytest.mark.parametrize("mood", [break_down, loop_for_ever])
-async def test_with_a_policy_that_fails_the_call_passes_as_the_kubelet_made_it(manager, mood):
+async def test_with_a_policy_that_fails_the_call_passes_on_the_cpus_that_are_nobodys(manager, mood):
     manager.policy.answer = mood
     pod_id = await manager.run_pod()
     call = manager.begin(CREATE, create_request(pod_id, cpu_shares=512))
-    assert call.forwarded is call.request
-    assert re.search("the policy gave no answer", manager.container(pod_id).reasons[0])
+    assert container_of_create(call.forwarded).asked == Resources(cpu_shares=512, cpuset_cpus="0-7")
+    container = manager.container(pod_id)
+    assert (container.asked, container.holding) == (Resources(cpu_shares=512), HOLDING_NOTHING)
+    assert re.search("gave no answer", container.reasons[0])
 
 
 async def test_a_decision_survives_a_crash_before_the_runtimes_answer(tmp_path):
@@ -272,7 +274,7 @@ async def test_a_decision_survives_a_crash_before_the_runtimes_answer(tmp_path):
         second = Manager(store, runtime, budget_s=1)
         await second.reconciler.once()
         container = second.container(pod_id)
-        await second.writer.close()
+        await second.close()
     assert container.id in runtime.containers
     assert (container.asked, container.given, container.adopted) == (Resources(cpu_shares=512), PINNED, False)
 
@@ -433,7 +435,7 @@ async def test_a_create_waits_until_the_ledger_is_true(tmp_path):
         manager.book.reconciled.set_result(None)
         await call.until_forwarded()
         assert (await call.answer(created("ctr1")).result()) == created("ctr1").SerializeToString()
-        await manager.writer.close()
+        await manager.close()
 
 
 @pytest.mark.parametrize(("budget_s", "remaining_s"), [(0.01, None), (30, 0.01), (30, -1.0)])
@@ -441,7 +443,7 @@ async def test_a_create_waits_no_longer_than_its_budget_or_the_kubelets_deadline
     with closing(Store.open(tmp_path / "relay")) as store:
         manager = Manager(store, FakeRuntime(), budget_s=budget_s)
         await manager.begin(CREATE, create_request("pod1"), remaining_s=remaining_s).until_forwarded()
-        await manager.writer.close()
+        await manager.close()
 
 
 async def test_a_create_that_is_given_up_while_it_waits_leaves_nothing(tmp_path):
@@ -452,18 +454,33 @@ async def test_a_create_that_is_given_up_while_it_waits_leaves_nothing(tmp_path)
         with pytest.raises(asyncio.CancelledError):
             await call.cancel().result()
         assert (call.forwarded, dict(manager.ledger.containers), len(manager.containers._turns)) == (None, {}, 0)
-        await manager.writer.close()
+        await manager.close()
 
 
-async def test_creates_of_one_container_are_forwarded_in_their_order(tmp_path):
+async def test_creates_of_one_container_are_forwarded_in_their_order_with_one_decision(tmp_path):
     with closing(Store.open(tmp_path / "relay")) as store:
         manager = Manager(store, FakeRuntime(), budget_s=30)
-        calls = [manager.begin(CREATE, create_request("pod1", cpu_shares=shares)) for shares in (1, 2, 3)]
+        calls, order = [FakeCall(CREATE, create_request("pod1", cpu_shares=shares)) for shares in (1, 2, 3)], []
+        for call in calls:
+            call.forward = noting(call, order)
+            call.begin(manager.hooks[CREATE])
+        manager.placing.begin()
         manager.book.reconciled.set_result(None)
         for call in calls:
             await call.until_forwarded()
-        assert [container.asked.cpu_shares for _, container, *_ in manager.policy.asked] == [1, 2, 3]
-        await manager.writer.close()
+        assert order == calls
+        assert [container.asked.cpu_shares for _, container, *_ in manager.policy.asked] == [1]
+        await manager.close()
+
+
+def noting(call: FakeCall, order: list[FakeCall]):
+    forward = call.forward
+
+    async def noted(message: bytes) -> bytes:
+        order.append(call)
+        return await forward(message)
+
+    return noted
 
 
 async def test_while_the_runtime_works_on_one_container_others_are_not_held_up(manager):

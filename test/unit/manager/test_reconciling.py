@@ -167,7 +167,7 @@ async def test_what_appears_while_the_list_is_under_way_is_not_missed_for_it(man
     call = manager.begin(methods.CREATE_CONTAINER, create_request(pod_id))
 
     def finish():
-        manager.book.created(manager.container(pod_id), "ctr-new")
+        manager.book.found(manager.container(pod_id), "ctr-new")
         manager.book.creating.clear()
 
     while_listing(manager, finish)
@@ -179,7 +179,7 @@ async def test_what_appears_while_the_list_is_under_way_is_not_missed_for_it(man
 async def test_what_is_made_anew_under_its_old_key_meanwhile_is_not_missed_for_the_list(manager):
     pod_id = await manager.run_pod()
     manager.begin(methods.CREATE_CONTAINER, create_request(pod_id)).cancel()
-    while_listing(manager, lambda: manager.book.created(manager.container(pod_id), "ctr-new"))
+    while_listing(manager, lambda: manager.book.found(manager.container(pod_id), "ctr-new"))
     await manager.reconciler.once()
     assert manager.container(pod_id).id == "ctr-new"
 

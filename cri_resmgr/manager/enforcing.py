@@ -1,0 +1,261 @@
+"""Decisions about containers that exist already are brought to them, through the runtime.
+
+    ledger.owed: given ≠ told ──► commit ──► UpdateContainerResources, only the fields that differ ──► told = given
+                                                        │ error: again later
+                                                        ▼
+    StartContainer waits until nobody else is on the CPUs that are its own, and for nothing else
+
+The ledger says what is owed, so a crash forgets nothing; a container that changes several times before its turn comes
+gets the last only.  Containers that leave CPUs come first, those that would get CPUs on which others still are come
+last.  A container is left alone while the kubelet starts or resizes it, and the kubelet's call waits while we tell it
+something: a runtime that is told two things at once about one container may do either last.
+
+What the store says of an earlier daemon's containers may not be what the runtime has: it is asked about those.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import structlog
+
+from cri_resmgr.cri.messages import Undecodable
+from cri_resmgr.cri.runtime import Runtime
+from cri_resmgr.manager.differences import OWNABLE, Whole, due, own_cpus
+from cri_resmgr.manager.events import Events
+from cri_resmgr.manager.owing import LASTING_TIMES, Failures, Owing
+from cri_resmgr.manager.turns import within
+from cri_resmgr.state.ledger import Ledger
+from cri_resmgr.state.writer import Writer
+from cri_resmgr.values.events import Kind
+from cri_resmgr.values.resources import Resources
+from cri_resmgr.values.workloads import Container
+from cri_resmgr.wire.client import CallError
+from cri_resmgr.wire.grpc import NOT_FOUND
+
+AT_ONCE = 4  # updates under way: each is a process of the runtime's
+
+log = structlog.get_logger("resource-manager")
+
+
+@dataclass(slots=True)
+class EnforcingCounters:
+    """Updates that the runtime has taken, and has not; calls that waited for some, and those that waited in vain."""
+
+    sent: int = 0
+    failed: int = 0
+    waited: int = 0
+    uncleared: int = 0
+
+
+class Enforcer:
+    """Tells the runtime what it does not know yet; `len` is of how many containers.  Sends nothing before `begin`."""
+
+    def __init__(
+        self, ledger: Ledger, writer: Writer, runtime: Runtime, *, events: Events, whole: Callable[[], Whole]
+    ) -> None:
+        self._ledger, self._writer, self._runtime = ledger, writer, runtime
+        self._events, self._whole = events, whole
+        self._owing, self._failures = Owing(ledger), Failures()
+        self._calls: Counter[str] = Counter()  # of the kubelet's, under way
+        self._telling: set[str] = set()
+        self._disturbed: set[str] = set()  # of those: the kubelet did not wait
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._progress: asyncio.Future[None] | None = None  # somebody waits for it
+        self._begun = False
+        self.counters = EnforcingCounters()
+
+    def __len__(self) -> int:
+        return len(self._owing)
+
+    def begin(self) -> None:
+        """What runs is known, and decided about."""
+        self._begun = True
+        self.changed(self._ledger.owed)
+
+    def changed(self, keys: Iterable[str]) -> None:
+        """Something has been decided about them, or they have got on in life."""
+        for key in tuple(keys):
+            self._owing.add(key)
+            self._writer.soon()
+        self._wake()
+
+    def doubt(self, key: str) -> None:
+        """Nobody knows what the container has: look."""
+        if key in self._telling:
+            self._disturbed.add(key)
+        self._owing.doubt(key)
+        self._wake()
+
+    # ---- for calls of the kubelet's
+
+    async def ready(self, key: str, deadline_s: float) -> bool:
+        """Wait until a container may start: it has what it is given, and its own CPUs for itself."""
+        return await self._until(lambda: not self._hinders(key), deadline_s)
+
+    async def cleared(self, key: str, deadline_s: float) -> bool:
+        """Wait until nobody else is on a container's own CPUs."""
+        return await self._until(lambda: not self._is_crowded(key), deadline_s)
+
+    async def quiet(self, key: str, deadline_s: float) -> bool:
+        """Wait until we are not just telling the runtime something about it."""
+        return await self._until(lambda: key not in self._telling, deadline_s)
+
+    @contextmanager
+    def hands_off(self, key: str) -> Iterator[None]:
+        """While the kubelet's own call starts or resizes the container."""
+        disturbs = key in self._telling
+        self._calls[key] += 1
+        try:
+            yield
+        finally:
+            self._calls[key] -= 1
+            if not self._calls[key]:
+                del self._calls[key]
+            if disturbs:
+                self.tell_again(key)
+            self._wake()
+
+    def tell_again(self, key: str) -> None:
+        """Two have told the runtime something about it at once, and nobody knows who was last: tell it everything."""
+        if key in self._telling:
+            self._disturbed.add(key)
+        else:
+            self._owing.repeat(key)
+            self._wake()
+
+    # ---- for the drift watch, and for health
+
+    def busy(self, key: str) -> bool:
+        """Whether the container is being changed, or about to be."""
+        return key in self._telling or key in self._calls or key in self._owing
+
+    async def repair(self, container: Container) -> None:
+        """Tell the runtime all that is given to the container, and wait for it. Raises `CallError`."""
+        if not self.busy(container.key):
+            with self._told_about(container.key):
+                await self._update(container, None)
+
+    def complaints(self) -> list[str]:
+        """What has not worked for some time."""
+        lasting = self._failures.lasting(self._owing.__contains__)
+        return [f"{key} does not have what was decided: {failure.text}" for key, failure in lasting.items()]
+
+    async def close(self) -> None:
+        """Begin nothing more; what is under way is found by the next start."""
+        self._begun = False
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # ---- telling
+
+    def _wake(self) -> None:
+        if self._progress is not None:
+            self._progress.set_result(None)
+            self._progress = None
+        while self._begun and len(self._telling) < AT_ONCE:
+            container = self._owing.next(self._may_go)
+            if container is None and not self._telling:  # they wait for each other, or for one that fails
+                container = self._owing.next(self._can_go)
+            if container is None:
+                break
+            self._telling.add(container.key)
+            task = asyncio.create_task(self._tell(container), name=f"enforcing {container.key}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _can_go(self, container: Container) -> bool:
+        key = container.key
+        waits = key in self._telling or key in self._calls or self._failures.waits(key)
+        return bool(container.id) and not waits
+
+    def _may_go(self, container: Container) -> bool:
+        return self._can_go(container) and not self._is_crowded(container.key)
+
+    async def _tell(self, container: Container) -> None:
+        key = container.key
+        again, doubted = key in self._owing.again, key in self._owing.doubted
+        with self._told_about(key):
+            try:
+                seen = await self._runtime.resources(container.id) if doubted and not again else None
+                await self._writer.now()  # a decision is in the store before it has an effect
+                now = self._ledger.holders.get(key)
+                if now is not None and now.id == container.id:
+                    await self._update(now, seen if again or doubted else now.told.over(now.asked))
+                    self._succeeded(now)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it must not be tried again at once
+                self._failed(container, error)
+
+    @contextmanager
+    def _told_about(self, key: str) -> Iterator[None]:
+        self._telling.add(key)
+        try:
+            yield
+        finally:
+            self._telling.discard(key)
+            if key in self._disturbed:
+                self._disturbed.discard(key)
+                self._owing.repeat(key)
+            self._wake()
+
+    async def _update(self, container: Container, has: Resources | None) -> None:
+        resources = due(container, has, self._whole)
+        if resources != Resources():
+            log.debug("container.updated", container=container.key, id=container.id, **_said(resources))
+            await self._runtime.update(container.id, resources)
+            self.counters.sent += 1
+
+    def _succeeded(self, told: Container) -> None:
+        """The container has what it was given when we began; it may have been given something else since."""
+        now = self._ledger.containers.get(told.key)
+        if now is not None and now.id == told.id:
+            self._ledger.told(told.key, told.given)
+            self._writer.soon()
+        self._failures.forget(told.key)
+        self._owing.settle(told.key)
+
+    def _failed(self, container: Container, error: Exception) -> None:
+        key, known = container.key, isinstance(error, CallError | Undecodable)
+        if isinstance(error, CallError) and error.code == NOT_FOUND:  # gone: the lists will say so
+            self._succeeded(container)
+            return
+        self.counters.failed += 1
+        failure = self._failures.add(key, str(error))
+        asyncio.get_running_loop().call_later(failure.pause_s, self._wake)
+        if failure.times in {1, LASTING_TIMES}:
+            log.warning("enforcing.failed", container=key, error=str(error), exc_info=None if known else error)
+        if failure.times == LASTING_TIMES:
+            text = f"the runtime does not take what was decided: {error}; it is tried again"
+            self._events.record(Kind.UPDATE_FAILED, container=container, text=text)
+
+    # ---- waiting
+
+    def _hinders(self, key: str) -> bool:
+        """Whether something stands against the container's start."""
+        return key in self._telling or (bool(self._owing) and (key in self._owing or self._is_crowded(key)))
+
+    def _is_crowded(self, key: str) -> bool:
+        container = self._ledger.holders.get(key)
+        own = own_cpus(container) if container else 0
+        return bool(own) and self._owing.are_others_on(own, but=key)
+
+    async def _until(self, condition: Callable[[], bool], deadline_s: float) -> bool:
+        if condition():
+            return True
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + deadline_s
+        self.counters.waited += 1
+        while not condition():
+            if loop.time() >= end_s:
+                self.counters.uncleared += 1
+                return False
+            self._progress = self._progress or loop.create_future()
+            await within(self._progress, end_s - loop.time())
+        return True
+
+
+def _said(resources: Resources) -> dict[str, int | str]:
+    return {name: value for name in OWNABLE if (value := getattr(resources, name))}
