@@ -1,4 +1,4 @@
-"""The outcome of each step for programs: one line of a JSON list for each, in the form that the issue of this tool set.
+"""The outcome of each step for programs: a JSON list with one line, and one entry, for each.
 
 An entry of a container that has not changed is not made again: with hundreds alive that is most of the work.
 """
@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator
 
 from cri_resmgr.cli.simulating.running import Outcome
-from cri_resmgr.values import cpusets
+from cri_resmgr.cli.simulating.seating import effective_cpus, effective_mems
 from cri_resmgr.values.machines import Machine
 from cri_resmgr.values.workloads import Container
 
@@ -27,16 +27,6 @@ def lines(outcomes: Iterable[Outcome], machine: Machine) -> Iterator[str]:
         yield f'{separator}{{"step": {outcome.number}, "error": {error}, "containers": {{{containers}}}}}'
         separator = ","
     yield "]"
-
-
-def effective_cpus(container: Container, machine: Machine) -> str:
-    """The CPUs that the container may run on: its own set, else all that are online."""
-    return container.given.over(container.asked).cpuset_cpus or cpusets.text(machine.online)
-
-
-def effective_mems(container: Container, machine: Machine) -> str:
-    """The memory nodes that it may use: its own set, else all."""
-    return container.given.over(container.asked).cpuset_mems or cpusets.text(cpusets.of(n.id for n in machine.nodes))
 
 
 def _entry(name: str, container: Container, machine: Machine) -> str:

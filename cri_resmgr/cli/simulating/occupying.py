@@ -11,11 +11,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from cri_resmgr.cli.simulating.listing import effective_cpus
+from cri_resmgr.cli.simulating.seating import Seat
 from cri_resmgr.policies.contract import Pool
 from cri_resmgr.values import cpusets
 from cri_resmgr.values.machines import Machine
-from cri_resmgr.values.workloads import Container
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghjklmnopqstuvwxyz"  # i and r mean something else
 CONFLICT, MANY, NO_LETTER, RESERVED, ISOLATED, NOBODY = "!", "+", "#", "r", "i", "·"
@@ -42,14 +41,14 @@ class Occupancy:
 
 
 def occupancy(
-    machine: Machine, alive: Mapping[str, Container], pools: Iterable[Pool], *, before: Mapping[str, str]
+    machine: Machine, seats: Mapping[str, Seat], pools: Iterable[Pool], *, before: Mapping[str, str]
 ) -> Occupancy:
     """Who sits where; a container that had a letter `before` keeps it."""
-    own = {name: cpus for name, container in alive.items() if (cpus := own_cpus(container))}
+    own = {name: seat.own for name, seat in seats.items() if seat.own}
     letters = _letters(before, own)
     shared: dict[int, list[str]] = {}
-    for name, container in alive.items():
-        cpus = cpusets.parse(effective_cpus(container, machine)) & ~own.get(name, 0)
+    for name, seat in seats.items():
+        cpus = seat.cpus & ~seat.own
         if cpus:
             shared.setdefault(cpus, []).append(name)
     reserved = 0
@@ -60,11 +59,6 @@ def occupancy(
     idle |= dict.fromkeys(cpusets.ids(reserved & machine.online), RESERVED)
     sharers = {cpus: tuple(names) for cpus, names in shared.items()}
     return Occupancy(idle | _marks(own, letters, sharers), letters, own, sharers)
-
-
-def own_cpus(container: Container) -> int:
-    """The CPUs that are the container's alone, isolated ones included."""
-    return cpusets.parse(container.holding.exclusive) | cpusets.parse(container.holding.isolated)
 
 
 def _letters(before: Mapping[str, str], owners: Iterable[str]) -> dict[str, str]:

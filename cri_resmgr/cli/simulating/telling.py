@@ -1,14 +1,14 @@
 """The steps for people: what was done, what it has changed and why, and the machine with who sits where."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from textwrap import wrap
 
 from cri_resmgr.cli.simulating import blocks, drawing, occupying, wording
 from cri_resmgr.cli.simulating.faces import Faces
-from cri_resmgr.cli.simulating.listing import effective_cpus, effective_mems
-from cri_resmgr.cli.simulating.occupying import Occupancy
+from cri_resmgr.cli.simulating.picturing import Pictures
 from cri_resmgr.cli.simulating.running import Outcome, Simulation
+from cri_resmgr.cli.simulating.seating import effective_cpus, effective_mems
 from cri_resmgr.cli.simulating.steps import Configure, Step
 from cri_resmgr.values import cpusets
 from cri_resmgr.values.machines import Machine
@@ -16,18 +16,14 @@ from cri_resmgr.values.workloads import Container
 
 _COLUMNS = drawing.COLUMNS
 _SHOWN_CHANGES = 12
-_SHOWN_SETS = 12
 
 
 def lines(simulation: Simulation, steps: Sequence[Step], machine: Machine, *, faces: Faces) -> Iterator[str]:
     """The whole story, line by line; the steps are taken as it is told."""
     yield from _heading(simulation, machine, faces)
-    letters: Mapping[str, str] = {}
-    drawn: list[str] = []
+    pictures = Pictures(machine, faces)
     for step in steps:
         outcome = simulation.take(step)
-        occupancy = occupying.occupancy(machine, outcome.after, simulation.pools(), before=letters)
-        letters = occupancy.letters
         yield ""
         yield from map(faces.strong, _wrapped(f"step {outcome.number} of {len(steps)}: {wording.step(step)}", "", 2))
         for error in outcome.errors:
@@ -35,8 +31,7 @@ def lines(simulation: Simulation, steps: Sequence[Step], machine: Machine, *, fa
         yield from _changes(outcome, machine, faces)
         if isinstance(step, Configure):
             yield from _warnings(simulation, faces)
-        before, drawn = drawn, list(_picture(occupancy, outcome.after, machine, faces))
-        yield from drawn if drawn != before else ["  the picture is the same"]
+        yield from pictures.after(outcome, simulation.pools) or ("  the picture is the same",)
 
 
 def _heading(simulation: Simulation, machine: Machine, faces: Faces) -> Iterator[str]:
@@ -58,7 +53,7 @@ def _changes(outcome: Outcome, machine: Machine, faces: Faces) -> Iterator[str]:
     before, after = outcome.before, outcome.after
     gone = [name for name in before if name not in after]
     come = [name for name in after if name not in before]
-    moved = [name for name in after if name in before and _seat(after[name]) != _seat(before[name])]
+    moved = [name for name in after if name in before and _differs(after[name], before[name])]
     for name in come:
         seat = ", ".join(filter(None, _facts(after[name], machine).values()))
         yield from map(faces.new, _wrapped(f"{name}  {seat}", "+ ", 4))
@@ -73,8 +68,9 @@ def _changes(outcome: Outcome, machine: Machine, faces: Faces) -> Iterator[str]:
         yield from _wrapped(", ".join(gone), "- ", 2)
 
 
-def _seat(container: Container) -> object:
-    return container.given, container.asked, container.holding
+def _differs(one: Container, other: Container) -> bool:
+    what = attrgetter("given", "asked", "holding")
+    return one is not other and bool(what(one) != what(other))
 
 
 def _facts(container: Container, machine: Machine) -> dict[str, str]:
@@ -99,32 +95,6 @@ def _difference(before: Container, after: Container, machine: Machine) -> str:
 def _reasons(reasons: Sequence[str], faces: Faces) -> Iterator[str]:
     for reason in reasons:
         yield from map(faces.faint, _wrapped(reason, "    ", 6))
-
-
-def _picture(occupancy: Occupancy, alive: Mapping[str, Container], machine: Machine, faces: Faces) -> Iterator[str]:
-    users = Counter(id_ for c in alive.values() for id_ in cpusets.ids(cpusets.parse(effective_mems(c, machine))))
-    marks = {cpu: faces.mark(mark) for cpu, mark in occupancy.marks.items()}
-    yield from drawing.drawn(machine, marks, users=users)
-    letters = sorted(occupancy.letters.items(), key=lambda item: item[1])
-    owners = [[f"{letter} {name} {cpusets.text(occupancy.own[name])}"] for name, letter in letters]
-    yield from (f"  {row}" for row in blocks.flowed(owners, gap=3, columns=_COLUMNS - 2))
-    sets = sorted(occupancy.sharers.items(), key=lambda item: (-len(item[1]), item[0]))
-    for cpus, names in sets[:_SHOWN_SETS]:
-        verb = "shared" if len(names) > 1 else "used"
-        yield f"  {_listed(f'{cpusets.text(cpus)}  {verb} by ', names)}"
-    if len(sets) > _SHOWN_SETS:
-        yield f"  and {len(sets) - _SHOWN_SETS} more sets of CPUs are shared"
-
-
-def _listed(start: str, names: Sequence[str]) -> str:
-    """As many names as fit into a line, and how many there are beyond."""
-    line = start + names[0]
-    for shown, name in enumerate(names[1:], start=1):
-        more = f" and {len(names) - shown} more"
-        if len(line) + len(name) + len(more) + 4 > _COLUMNS:
-            return line + more
-        line += f", {name}"
-    return line
 
 
 def _wrapped(text: str, start: str, indent: int) -> list[str]:

@@ -6,7 +6,7 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cri_resmgr.cli.simulating import blocks, drawing, faces, listing, occupying
+from cri_resmgr.cli.simulating import blocks, drawing, faces, occupying, seating
 from cri_resmgr.cli.simulating.occupying import LETTERS, occupancy
 from cri_resmgr.host.grids import MemoryNode, grid
 from cri_resmgr.policies.contract import Pool
@@ -129,7 +129,7 @@ def sitting(cpus="", *, own="", isolated="", mems=None):
 
 
 def seats(alive, *, machine=N4C16, pools=(), before=None):
-    found = occupancy(machine, alive, pools, before=before or {})
+    found = occupancy(machine, seating.seats(alive, machine, known={}), pools, before=before or {})
     return "".join(found.marks[cpu] for cpu in cpusets.ids(machine.online)), found
 
 
@@ -191,12 +191,20 @@ def test_the_letters_never_look_like_other_marks():
 
 
 def test_what_a_container_may_use_is_its_own_set_then_what_was_asked_then_everything():
-    assert listing.effective_cpus(sitting("3"), N4C16) == "3"
-    assert listing.effective_mems(sitting(mems="1"), N4C16) == "1"
+    assert seating.effective_cpus(sitting("3"), N4C16) == "3"
+    assert seating.effective_mems(sitting(mems="1"), N4C16) == "1"
     asked = Container("p", "c", 0, asked=Resources(cpuset_cpus="5", cpuset_mems="2"))
-    assert (listing.effective_cpus(asked, N4C16), listing.effective_mems(asked, N4C16)) == ("5", "2")
+    assert (seating.effective_cpus(asked, N4C16), seating.effective_mems(asked, N4C16)) == ("5", "2")
     plain = Container("p", "c", 0)
-    assert (listing.effective_cpus(plain, N4C16), listing.effective_mems(plain, N4C16)) == ("0-15", "0-3")
+    assert (seating.effective_cpus(plain, N4C16), seating.effective_mems(plain, N4C16)) == ("0-15", "0-3")
+
+
+def test_a_seat_is_read_again_only_when_its_container_has_changed():
+    a, b = sitting("1"), sitting("2")
+    first = seating.seats({"a": a, "b": b}, N4C16, known={})
+    again = seating.seats({"a": a, "b": sitting("2", own="2")}, N4C16, known=first)
+    assert again["a"] is first["a"]
+    assert (first["b"].own, again["b"].own) == (0, 0b100)
 
 
 # ---- what a terminal can show
