@@ -1,0 +1,1 @@
+"""What stands inside the guest: its inits, its agent, its runtime's configuration."""

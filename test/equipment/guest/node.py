@@ -1,0 +1,101 @@
+"""A guest as a node: the daemon under test in front of containerd, pods through it, and what the daemon believes."""
+
+import signal
+import sqlite3
+import tempfile
+from pathlib import Path
+
+from equipment.guest import JobFailed
+from equipment.guest.calls import CallFailed, Calls
+from equipment.guest.guest import PAYLOAD, Guest
+from equipment.guest.image import PYTHON
+from equipment.guest.payload import PROGRAM
+from equipment.guest.pods import Place, Pods
+from equipment.guest.snapshots import RUNTIME_SOCKET
+from equipment.processes import wait_for
+
+RELAY_SOCKET = "/run/cri-resmgr/cri-resmgr.sock"
+CONFIG = "/etc/cri-resmgr/force.cfg"
+STATE = "/var/lib/cri-resmgr"
+LOG = "/var/log/cri-resmgr.log"
+START_DEADLINE_S = 300
+FLAGS = (
+    *("--runtime-socket", RUNTIME_SOCKET, "--relay-socket", RELAY_SOCKET, "--relay-dir", STATE),
+    *("--force-config", CONFIG, "--agent-socket", "disabled", "--config-socket", "disabled"),
+    "--call-budget=60s",  # emulated seconds are short
+)
+# The daemon's child has ten seconds to read a configuration, which may not do here.  So it is read before, and known.
+_REMEMBER = f"""\
+install -d -m 710 {STATE}
+{PYTHON} - <<'END'
+import sys
+sys.path.insert(0, "{PAYLOAD}")
+from pathlib import Path
+from cri_resmgr.config import check, remembered
+remembered.remember(Path("{STATE}"), Path("{CONFIG}"), check.settings(check.read("{CONFIG}"), "{CONFIG}"))
+END
+"""
+
+
+class Node:
+    """The daemon and its pods; `serve` comes first."""
+
+    def __init__(self, guest: Guest, disk: Path) -> None:
+        """Take a guest and plug in the payload; the daemon does not run yet."""
+        self.guest = guest
+        guest.attach(disk)
+        self.call = Calls(guest, RELAY_SOCKET)
+        self.pods = Pods(guest, self.call)
+        self._daemon: int | None = None
+        self._configuration = ""
+
+    def serve(self, configuration: str) -> None:
+        """See to it that the daemon runs, with this configuration."""
+        if configuration != self._configuration:
+            self.stop()
+            self.guest.write(CONFIG, configuration)
+            self.guest.run(_REMEMBER)
+            self._configuration = configuration
+        if self._daemon is None:
+            self.start()
+
+    def start(self) -> None:
+        """Start the daemon and wait until it answers."""
+        self._daemon = self.guest.start([PROGRAM, *FLAGS], log=LOG)
+        daemon = self._daemon
+        wait_for(self._answers, "the daemon to answer", START_DEADLINE_S, alive=lambda: self.guest.runs(daemon))
+
+    def restart(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """End the daemon, with SIGKILL as a crash would, and start it again."""
+        self.stop(number)
+        self.start()
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """End the daemon if it runs."""
+        if self._daemon is not None and self.guest.end(self._daemon, number) is None:
+            raise JobFailed(f"the daemon goes on after {number.name}")
+        self._daemon = None
+
+    def _answers(self) -> bool:
+        try:
+            self.call("Version", deadline_s=5)
+        except CallFailed:
+            return False
+        return True
+
+    def decided(self) -> dict[str, Place]:
+        """What the store says that each running container was given; "" is the runtime's own choice."""
+        names = ("state.db", "state.db-wal")
+        with tempfile.TemporaryDirectory() as directory:
+            for name, content in zip(names, self.guest.read(*(f"{STATE}/{name}" for name in names)), strict=True):
+                Path(directory, name).write_bytes(content or b"")
+            connection = sqlite3.connect(Path(directory, names[0]))
+            try:
+                query = "SELECT name, given_cpuset_cpus, given_cpuset_mems FROM containers WHERE state = 'running'"
+                return {name: Place(cpus or "", mems or "") for name, cpus, mems in connection.execute(query)}
+            finally:
+                connection.close()
+
+    def log(self) -> str:
+        """What the daemon has said, over all its starts."""
+        return (self.guest.read(LOG)[0] or b"").decode(errors="replace")
