@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cri_resmgr.cli.flags import Flags
 from cri_resmgr.cli.site import NONE, Site
+from cri_resmgr.config import remembered
 from cri_resmgr.config.settings import Settings
 from cri_resmgr.cri import methods
 from cri_resmgr.cri.runtime import Runtime
@@ -129,7 +130,7 @@ def _built(store: Store, flags: Flags, settings: Settings, *, site: Site, runtim
         relay=Relay(flags.runtime_socket, opener(dumped, taps, services=services), counters=counters),
         images=images,
     )
-    _tell_machine(store, site)
+    _tell(store, site, settings)
     node.configure(settings)
     return node
 
@@ -141,10 +142,11 @@ def _elsewhere(flags: Flags, images: Client) -> Mapping[str, Hook]:
     return {methods.IMAGE_SERVICE: served_by(images) if flags.image_socket else served_by_nobody}
 
 
-def _tell_machine(store: Store, site: Site) -> None:
-    """So that who asks the store later sees what we saw."""
+def _tell(store: Store, site: Site, settings: Settings) -> None:
+    """So that who asks the store later sees what we saw, and what we were told."""
     try:
         store.set(machine_texts.META_KEY, machine_texts.written(site.machine))
+        store.set(remembered.META_KEY, settings.to_json())
     except Degraded as error:
         log.warning("machine.unwritten", error=str(error))
 

@@ -15,6 +15,7 @@ from cri_resmgr.config import settings
 from cri_resmgr.config.settings import Settings
 
 NAME = "settings.json"
+META_KEY = "settings"  # beside the ledger: those in use, wherever they have come from
 LIMIT_TEXT_BYTES = 1 << 20
 FILE_MODE = 0o600
 

@@ -1,6 +1,5 @@
 """What the daemon has written down, all of one moment; read beside it, without a lock and without a trace."""
 
-import json
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -34,9 +33,9 @@ class Stored:
     containers: Mapping[str, Container]
     events: tuple[Event, ...]
     settings: Settings
-    """Those that the daemon has been started with most recently."""
+    """Those with which the daemon has started most recently."""
     machine: Machine | None
-    """None if nobody has written it down: policy `none` has no need of it."""
+    """None if nobody has looked at it: policy `none` has no need to."""
 
     def name(self, container: Container) -> str:
         """What people call it: `NAMESPACE/POD:CONTAINER`."""
@@ -65,7 +64,7 @@ def read(directory: Path) -> Stored:
         pods={pod.id: pod for pod in pods},
         containers={container.key: container for container in containers},
         events=events_.read(meta.get(events_.META_KEY)),
-        settings=_settings(directory),
+        settings=_settings(meta.get(remembered.META_KEY)),
         machine=_machine(meta.get(machine_texts.META_KEY)),
     )
 
@@ -95,15 +94,16 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> None:
         raise BadInput(f"{path} has schema version {found}, this program reads version {ours}; {remedy}")
 
 
-def _settings(directory: Path) -> Settings:
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        return settings_.from_json(json.loads((directory / remembered.NAME).read_bytes())["settings"])
+def _settings(text: str | None) -> Settings:
+    with suppress(ValueError, KeyError, TypeError):
+        return settings_.from_json(text) if text else Settings()
     return Settings()
 
 
 def _machine(text: str | None) -> Machine | None:
     with suppress(ValueError):
-        return machine_texts.read(text) if text else None
+        machine = machine_texts.read(text) if text else None
+        return machine if machine and machine.online else None
     return None
 
 

@@ -1,6 +1,5 @@
 """A store as a daemon leaves it behind, for whoever reads it."""
 
-import json
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -38,6 +37,5 @@ def kept(
         if machine is not None:
             store.set(machine_texts.META_KEY, machine_texts.written(machine))
         if settings is not None:
-            text = json.dumps({"version": "x", "digest": "x", "settings": settings.to_json()})
-            (directory / remembered.NAME).write_text(text)
+            store.set(remembered.META_KEY, settings.to_json())
         yield store

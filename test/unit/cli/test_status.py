@@ -6,6 +6,7 @@ import pytest
 
 from cri_resmgr.cli import main as main_
 from cri_resmgr.cli.inspecting import stored, summing
+from cri_resmgr.cli.site import NOWHERE
 from cri_resmgr.config.settings import CpuConstraint, PolicySettings, Settings
 from cri_resmgr.errors import BadInput
 from cri_resmgr.host.grids import grid
@@ -230,12 +231,17 @@ def test_a_running_daemon_is_told_by_its_process(tmp_path, capsys):
     assert capsys.readouterr().out.startswith("daemon      process ")
 
 
-def test_settings_that_nobody_understands_are_the_built_in_ones(tmp_path):
+def test_what_nobody_understands_counts_as_not_said(tmp_path):
     with kept(tmp_path) as store:
-        (tmp_path / "settings.json").write_text("{}")
+        store.set("settings", "{}")
         store.set("machine", "no machine")
         found = stored.read(tmp_path)
     assert (found.settings, found.machine) == (Settings(), None)
+
+
+def test_a_machine_at_which_nobody_has_looked_is_none(tmp_path):
+    with kept(tmp_path, machine=NOWHERE):
+        assert stored.read(tmp_path).machine is None
 
 
 @pytest.mark.parametrize("arguments", [("web",), ("-output=xml",)])
