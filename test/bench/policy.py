@@ -36,6 +36,24 @@ class Size:
     steps_most_s: float | None = None
 
 
+@dataclass(frozen=True)
+class Took:
+    """Time on the clock and on the processor: they differ by what else the machine has to do."""
+
+    wall_s: float
+    cpu_s: float
+
+    @classmethod
+    def now(cls) -> "Took":
+        """Where both clocks stand."""
+        return cls(time.perf_counter(), time.thread_time())
+
+    def since(self) -> "Took":
+        """What has passed since these were now."""
+        now = Took.now()
+        return Took(now.wall_s - self.wall_s, now.cpu_s - self.cpu_s)
+
+
 SIZES = {
     "policy-16": Size("16 CPUs, 2 nodes", {"packages": 2, "cores": 4, "threads": 2}),
     "policy-256": Size("256 CPUs, 8 nodes", {"packages": 2, "nodes": 4, "cores": 16, "threads": 2}, 1, 5, 20),
@@ -56,22 +74,31 @@ def on_one_machine(bench: Bench, name: str) -> list[Result]:
     """An allocation, its median and its worst, and a long run of all kinds of events."""
     size = SIZES[name]
     full = crowd(size.shape)
-    rounds = [decisions_ms(full) for _ in range(bench.rounds)]
-    p50, p99 = (Spread.of([percentile(times, n) for times in rounds]) for n in (50, 99))
-    steps = Spread.of([steps_s(full)])
+    rounds = [decisions(full) for _ in range(bench.rounds)]
+    walked = steps(full)
     refused = Claim("refused", 100 * full.refused / full.asked, "most", REFUSED_MOST_PERCENT, " %")
-    claims = (*_most(steps, size.steps_most_s, "steps", " s"), refused)
+    claims = (*_most("steps", walked.wall_s, size.steps_most_s, " s"), refused)
     return [
-        Result(name, f"allocation, {size.title}", None, p50, "ms", claims=_most(p50, size.p50_most_ms, "p50", " ms")),
-        Result(f"{name}-p99", "of it p99", None, p99, "ms", claims=_most(p99, size.p99_most_ms, "p99", " ms")),
-        Result(f"{name}-steps", f"{STEPS:,} creates, deletes, resizes", None, steps, "s", claims=claims),
+        _percentile(rounds, 50, name=name, title=f"allocation, {size.title}", limit_ms=size.p50_most_ms),
+        _percentile(rounds, 99, name=f"{name}-p99", title="of it p99", limit_ms=size.p99_most_ms),
+        Result(
+            name=f"{name}-steps",
+            title=f"{STEPS:,} creates, deletes, resizes",
+            direct=None,
+            relayed=Spread.of([walked.wall_s]),
+            unit="s",
+            relay_cpu_us=walked.cpu_s / STEPS * 1e6,
+            claims=claims,
+        ),
     ]
 
 
 def by_pools(bench: Bench) -> Result:
     """The same CPUs in few pools and in many: a decision's cost grows no faster than their number."""
     few, many = crowd(FEW_POOLS), crowd(MANY_POOLS)
-    medians = [lambda full=full: percentile(decisions_ms(full), 50) for full in (few, many)]
+    medians = [
+        lambda full=full: percentile([took.wall_s * 1e3 for took in decisions(full)], 50) for full in (few, many)
+    ]
     pairs = list(in_turn(bench.rounds, *medians))
     few_ms, many_ms = [first for first, _ in pairs], [second for _, second in pairs]
     ratio = ratios(many_ms, few_ms)
@@ -86,25 +113,25 @@ def by_pools(bench: Bench) -> Result:
     )
 
 
-def decisions_ms(full: Crowd) -> list[float]:
-    """How long each of many allocations takes; whoever comes goes again, so the next one finds the same."""
-    took_ms = []
+def decisions(full: Crowd) -> list[Took]:
+    """What each of many allocations takes; whoever comes goes again, so the next one finds the same."""
+    took = []
     for _ in range(DECISIONS):
         container, pod = full.next()
-        begin_s = time.perf_counter()
+        before = Took.now()
         came = full.create(container, pod)
-        took_ms.append((time.perf_counter() - begin_s) * 1e3)
+        took.append(before.since())
         if came:
             full.delete(container)
-    return took_ms
+    return took
 
 
-def steps_s(full: Crowd) -> float:
-    """How long many random steps take, one after the other."""
-    begin_s = time.perf_counter()
+def steps(full: Crowd) -> Took:
+    """What many random steps take, one after the other."""
+    before = Took.now()
     for _ in range(STEPS):
         full.step()
-    return time.perf_counter() - begin_s
+    return before.since()
 
 
 def percentile(values: list[float], n: int) -> float:
@@ -112,5 +139,12 @@ def percentile(values: list[float], n: int) -> float:
     return statistics.quantiles(values, n=100)[n - 1]
 
 
-def _most(spread: Spread, limit: float | None, what: str, unit: str) -> tuple[Claim, ...]:
-    return () if limit is None else (Claim(what, spread.median, "most", limit, unit),)
+def _percentile(rounds: list[list[Took]], n: int, *, name: str, title: str, limit_ms: float | None) -> Result:
+    wall_ms = Spread.of([percentile([took.wall_s * 1e3 for took in one], n) for one in rounds])
+    cpu_us = Spread.of([percentile([took.cpu_s * 1e6 for took in one], n) for one in rounds]).median
+    claims = _most(f"p{n}", wall_ms.median, limit_ms, " ms")
+    return Result(name, title, None, wall_ms, "ms", relay_cpu_us=cpu_us, claims=claims)
+
+
+def _most(what: str, value: float, limit: float | None, unit: str) -> tuple[Claim, ...]:
+    return () if limit is None else (Claim(what, value, "most", limit, unit),)

@@ -1,4 +1,4 @@
-"""`make bench`: what the relay costs, held against the direct connection in the same run.
+"""`make bench`: what the relay costs, held against the direct connection in the same run, and what a policy costs.
 
     PYTHONPATH=test python -m bench.run --only pod-16 --rounds 7
 
@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from bench import build, costs, rates
+from bench import build, costs, policy, rates
 from bench.results import Result
 from bench.rig import DAEMON, Bench
 from bench.table import table
@@ -29,7 +29,9 @@ def measurements() -> Mapping[str, Measure]:
     """All that can be measured, in the order of the report."""
     loads = {load.name: partial(rates.measure, load=load) for load in rates.LOADS}
     curve = {f"create-{alive}": partial(costs.create_among, alive=alive) for alive in (0, 300, 1_000)}
-    return {**loads, "burst": costs.burst, "start": costs.start, "memory": costs.memory, **curve}
+    sizes = {name: partial(policy.on_one_machine, name=name) for name in policy.SIZES}
+    relay = {**loads, "burst": costs.burst, "start": costs.start, "memory": costs.memory, **curve}
+    return {**relay, **sizes, "policy-pools": policy.by_pools}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,7 +63,9 @@ def measure(bench: Bench, names: Sequence[str]) -> list[Result]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="bench.run", description="Measure the relay against a direct connection.")
+    parser = argparse.ArgumentParser(
+        prog="bench.run", description="Measure the relay against a direct connection, and the policy."
+    )
     names = list(measurements())
     parser.add_argument(
         "--only", action="append", choices=names, metavar="NAME", help=f"may be repeated: {', '.join(names)}"

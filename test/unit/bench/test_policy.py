@@ -94,7 +94,7 @@ def test_refusals_are_counted_and_whoever_was_refused_is_not_there():
 def test_decisions_leave_the_crowd_as_it_was():
     full = crowd(alive=50)
     before = wishes(full)
-    assert len(policy.decisions_ms(full)) == policy.DECISIONS
+    assert len(policy.decisions(full)) == policy.DECISIONS
     assert wishes(full) == before
 
 
@@ -144,7 +144,7 @@ def test_a_size_is_three_rows_and_the_targets_are_those_that_were_promised(machi
         [("p99", 5, " ms")],
         [("steps", 20, " s"), ("refused", 5, " %")],
     ]
-    assert all(row.direct is None for row in rows)
+    assert all(row.direct is None and row.relay_cpu_us is not None for row in rows)
 
 
 def test_sizes_without_a_target_claim_only_that_the_load_fits(machines: list[Machine]):
@@ -159,3 +159,21 @@ def test_few_and_many_pools_lie_on_the_same_cpus_and_their_ratio_is_the_limit(ma
     assert row.title == f"allocation with {len(few.nodes)} pools, with {len(many.nodes)}"
     (claim,) = row.claims
     assert (claim.what, claim.at, claim.limit) == ("ratio", "most", len(many.nodes) / len(few.nodes))
+
+
+def test_the_real_policy_takes_nearly_everybody_and_has_more_pools_on_more_nodes(monkeypatch: pytest.MonkeyPatch):
+    for name, value in {"ALIVE": 60, "DECISIONS": 10, "STEPS": 100}.items():
+        monkeypatch.setattr(policy, name, value)
+    allocation, worst, steps = policy.on_one_machine(BENCH, "policy-16")
+    assert 0 < allocation.relayed.median <= worst.relayed.median
+    assert steps.met is True
+    (claim,) = policy.by_pools(BENCH).claims
+    assert 1 < claim.limit <= 8
+
+
+def test_nobody_comes_who_asks_for_more_than_is_left():
+    full = crowd(cpus=4, alive=40)
+    for _ in range(1_000):
+        full.step()
+        asked = sum(c.asked.cpu_shares for c in full.stage.containers.values() if c.asked != NOTHING_ASKED)
+        assert asked * 1000 / 1024 <= 0.8 * 4_000
