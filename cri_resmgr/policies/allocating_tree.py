@@ -116,7 +116,7 @@ class Tree:
 
 
 def _levels(root: _Element) -> tuple[tuple[_Element, ...], ...]:
-    levels = [(root,)]
+    levels: list[tuple[_Element, ...]] = [(root,)]
     while parts := tuple(part for element in levels[-1] for part in element.parts):
         levels.append(parts)
     return tuple(levels)
