@@ -23,9 +23,11 @@ def memory(amount_bytes: int) -> str:
 
 
 def between(request: str, limit: str) -> str:
-    """A request and a limit, `0` for none: `500m to 2`, `1Gi and more`, `2` for both."""
+    """A request and a limit, `0` for none: `500m to 2`, `1Gi and more`, `up to 3`, `2` for both."""
     if request == limit:
         return request
+    if request == "0":
+        return f"up to {limit}"
     return f"{request} and more" if limit == "0" else f"{request} to {limit}"
 
 

@@ -29,7 +29,7 @@ def test_whole_cpus_are_counted_and_others_given_in_thousandths(millicpu, text):
 
 @pytest.mark.parametrize(
     ("request_", "limit", "text"),
-    [("1", "1", "1"), ("500m", "2", "500m to 2"), ("1Gi", "0", "1Gi and more"), ("0", "2", "0 to 2"), ("0", "0", "0")],
+    [("1", "1", "1"), ("500m", "2", "500m to 2"), ("1Gi", "0", "1Gi and more"), ("0", "2", "up to 2"), ("0", "0", "0")],
 )
 def test_a_request_and_a_limit_are_a_range(request_, limit, text):
     assert amounts.between(request_, limit) == text

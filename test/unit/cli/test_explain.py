@@ -132,7 +132,7 @@ def test_people_get_the_same_in_words(explain):
 shop/web:app
   state       running, attempt 1, the runtime has not been told the latest,
               0123456789abc
-  wants       Burstable, 500m to 2 CPU, 0 to 1Gi memory
+  wants       Burstable, 500m to 2 CPU, up to 1Gi memory
   holds       4-7 shared in NUMA node #1, by policy topology-aware
   because     burstable: shares the CPUs of a pool
               database:db took CPUs 2-3 for itself

@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from cri_resmgr.cli import main as main_
 from cri_resmgr.cli.simulating import faces, listing, steps, telling
 from cri_resmgr.cli.simulating.running import Simulation
-from cri_resmgr.host.grids import grid
+from cri_resmgr.host.grids import MemoryNode, grid
 from cri_resmgr.policies import registry
 from cri_resmgr.policies.contract import Context, CpuLimit, Pool, Restored
 from cri_resmgr.policies.declarations import Amounts, Declared
 from cri_resmgr.policies.none import NonePolicy
 from cri_resmgr.values import cpusets
 from cri_resmgr.values.decisions import Change, Decision, Holding
+from cri_resmgr.values.machines import MemoryKind
 from cri_resmgr.values.resources import Assignment
 
 EXAMPLES = Path(__file__).parents[3] / "examples/simulate"
@@ -359,9 +360,15 @@ COUNTS = st.fixed_dictionaries(
         "packages": st.integers(1, 3),
         "dies": st.integers(1, 2),
         "nodes": st.integers(1, 3),
-        "cores": st.integers(2, 6),
+        "cores": st.integers(4, 6),
         "threads": st.integers(1, 2),
         "numbering": st.sampled_from(["adjacent", "linux"]),
+        "isolated": st.sampled_from([0, 0b1, 0b110]),
+        "offline": st.sampled_from([0, 0b1, 0b1000]),
+        "memory_nodes": st.lists(
+            st.builds(MemoryNode, st.sampled_from([1, 1 << 30]), st.sampled_from(MemoryKind), st.just(0), st.just(17)),
+            max_size=2,
+        ),
     }
 )
 
