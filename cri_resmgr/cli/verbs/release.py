@@ -19,13 +19,12 @@ from cri_resmgr.cri.runtime import Runtime
 from cri_resmgr.errors import BadInput, Degraded
 from cri_resmgr.host import topology
 from cri_resmgr.manager import releasing
+from cri_resmgr.manager.differences import Whole
 from cri_resmgr.manager.exporting import Exporter
 from cri_resmgr.manager.releasing import Fate
 from cri_resmgr.state.ledger import Ledger
 from cri_resmgr.state.store import Store
 from cri_resmgr.state.writer import Writer
-from cri_resmgr.values import cpusets
-from cri_resmgr.values.resources import Resources
 from cri_resmgr.values.workloads import Container
 from cri_resmgr.wire.client import CallError, Client
 
@@ -53,10 +52,10 @@ def run(arguments: Sequence[str]) -> int:
     socket, directory = endpoints.socket_path(flags.runtime_socket), Path(flags.relay_dir)
     if not (directory / "state.db").exists():
         raise BadInput(f"--relay-dir {directory}: there is no state.db; name the directory that the daemon is given")
-    unasked = _everything(Path(flags.host_root or "/"))
+    whole = Whole.of(topology.discover(Path(flags.host_root or "/")))
     with closing(Store.open(directory)) as store:
         release = _Release(store, Exporter(directory))
-        fates = asyncio.run(release.run(socket, unasked))
+        fates = asyncio.run(release.run(socket, whole))
         sys.stdout.write(release.as_json(fates) if flags.output == "json" else release.as_text(fates))
     return 1 if any(fate.error for fate in fates) else 0
 
@@ -74,7 +73,7 @@ class _Release:
         self._names = {c.key: self._name(c) for c in self._ledger.containers.values()}
         self._left = len(releasing.holders(self._ledger))
 
-    async def run(self, socket: str, unasked: Resources) -> tuple[Fate, ...]:
+    async def run(self, socket: str, whole: Whole) -> tuple[Fate, ...]:
         """Release, and keep what was done whatever happens."""
         writer = Writer(self._ledger, self._store)
         runtime = Runtime(Client(socket))
@@ -84,11 +83,12 @@ class _Release:
             self._report(fate)
 
         try:
-            return await releasing.release(self._ledger, runtime, unasked, report=report)
+            return await releasing.release(self._ledger, runtime, whole, report=report)
         except CallError as error:
             raise Degraded(f"--runtime-socket {socket}: {error.text}; start the runtime, or name its socket") from error
         finally:
             runtime.close()
+            await self._exporter.close()
             if not await writer.close():
                 raise writer.last_error or Degraded("the store has not taken what was done; repeat this command")
 
@@ -118,9 +118,3 @@ class _Release:
     def _name(self, container: Container) -> str:
         pod = self._ledger.pods.get(container.pod_id)
         return f"{pod.namespace}/{pod.name}:{container.name}" if pod else container.key
-
-
-def _everything(root: Path) -> Resources:
-    machine = topology.discover(root)
-    mems = cpusets.of(node.id for node in machine.nodes if node.memory_bytes)
-    return releasing.everything(cpusets.text(machine.online), cpusets.text(mems))

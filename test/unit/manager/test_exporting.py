@@ -1,16 +1,19 @@
 """A container finds its own CPUs in a file that any shell can read, and never half of it."""
 
+import asyncio
 import os
 import stat
 import subprocess
 import threading
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cri_resmgr.cri.messages import Mount
+from cri_resmgr.manager import exporting
 from cri_resmgr.manager.exporting import Exporter, text_of
 from cri_resmgr.values.workloads import Container
 
@@ -53,32 +56,52 @@ def test_a_container_about_which_there_is_nothing_to_say_gets_no_mount(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_change_takes_the_place_of_the_file_under_a_readers_eyes(tmp_path):
+async def change(exporter: Exporter, exports: dict[str, str], container: Container = CONTAINER) -> None:
+    """Change and wait until it is written."""
+    exporter.changed(container, exports)
+    await exporter.close()
+
+
+async def test_a_change_takes_the_place_of_the_file_under_a_readers_eyes(tmp_path):
     exporter = Exporter(tmp_path)
     file = file_of(exporter.mount_for(CONTAINER, EXPORTS))
     with file.open() as reader:
-        exporter.changed(CONTAINER, {"SHARED_CPUS": "1"})
+        await change(exporter, {"SHARED_CPUS": "1"})
         assert reader.read() == TEXT
     assert file.read_text() == 'SHARED_CPUS="1"\n'
     assert [path.name for path in file.parent.iterdir()] == ["resources.sh"]
-    exporter.changed(CONTAINER, {})
+    await change(exporter, {})
     assert file.read_text() == ""
 
 
-def test_a_file_that_says_it_already_is_not_written(tmp_path):
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_file_that_says_it_already_is_not_written(tmp_path, restarted):
     exporter = Exporter(tmp_path)
     file = file_of(exporter.mount_for(CONTAINER, EXPORTS))
     before = file.stat().st_ino
-    exporter.changed(CONTAINER, dict(reversed(EXPORTS.items())))
+    await change(Exporter(tmp_path) if restarted else exporter, dict(reversed(EXPORTS.items())))
     assert file.stat().st_ino == before
 
 
-def test_a_container_without_a_file_gets_none_later(tmp_path):
-    Exporter(tmp_path).changed(CONTAINER, EXPORTS)
+async def test_after_a_restart_files_go_on_being_changed_and_removed(tmp_path):
+    file = file_of(Exporter(tmp_path).mount_for(CONTAINER, EXPORTS))
+    exporter = Exporter(tmp_path)
+    await change(exporter, {"SHARED_CPUS": "1"})
+    assert file.read_text() == 'SHARED_CPUS="1"\n'
+    exporter.gone(CONTAINER)
+    await exporter.close()
+    assert not file.parent.exists()
+
+
+async def test_a_container_without_a_file_gets_none_later_and_costs_nothing(tmp_path):
+    exporter = Exporter(tmp_path)
+    exporter.changed(CONTAINER, EXPORTS)
+    exporter.gone(CONTAINER)
+    assert exporter._working is None
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_reader_never_sees_half_a_file(tmp_path):
+async def test_a_reader_never_sees_half_a_file(tmp_path):
     exporter = Exporter(tmp_path)
     texts = [{"SHARED_CPUS": str(number) * 5000} for number in range(2)]
     file = file_of(exporter.mount_for(CONTAINER, texts[0]))
@@ -91,20 +114,83 @@ def test_a_reader_never_sees_half_a_file(tmp_path):
     reader = threading.Thread(target=read)
     reader.start()
     for turn in range(300):
-        exporter.changed(CONTAINER, texts[turn % 2])
+        await change(exporter, texts[turn % 2])
     over.set()
     reader.join()
     assert seen
     assert seen <= whole
 
 
-def test_what_is_gone_leaves_nothing(tmp_path):
+async def test_of_many_changes_the_last_is_written_and_the_loop_waits_for_none(tmp_path, monkeypatch):
+    threads, replace = set(), exporting._replace
+
+    def noted(file: Path, text: str) -> None:
+        threads.add(threading.get_ident())
+        replace(file, text)
+
+    exporter = Exporter(tmp_path)
+    containers = [Container("pod1", f"c{number}", 0) for number in range(20)]
+    files = [file_of(exporter.mount_for(container, EXPORTS)) for container in containers]
+    monkeypatch.setattr(exporting, "_replace", noted)
+    for turn in range(50):
+        for container in containers:
+            exporter.changed(container, {"SHARED_CPUS": str(turn)})
+        await asyncio.sleep(0)
+    await exporter.close()
+    assert {file.read_text() for file in files} == {'SHARED_CPUS="49"\n'}
+    assert threading.get_ident() not in threads
+
+
+async def test_what_is_gone_leaves_nothing(tmp_path):
     exporter = Exporter(tmp_path)
     file = file_of(exporter.mount_for(CONTAINER, EXPORTS))
     (file.parent / ".resources.sh").write_text("half of i")
+    exporter.changed(CONTAINER, {"SHARED_CPUS": "1"})
     exporter.gone(CONTAINER)
     exporter.gone(CONTAINER)
+    await exporter.close()
     assert list((tmp_path / "containers").iterdir()) == []
+
+
+async def test_a_container_that_comes_again_keeps_its_file_though_the_earlier_one_is_still_going(tmp_path):
+    exporter = Exporter(tmp_path)
+    exporter.mount_for(CONTAINER, EXPORTS)
+    with exporter._lock:  # the disk is slow
+        exporter.gone(CONTAINER)
+        while not exporter._doing:
+            await asyncio.sleep(0)
+    file = file_of(exporter.mount_for(CONTAINER, {"SHARED_CPUS": "7"}))
+    await exporter.close()
+    assert file.read_text() == 'SHARED_CPUS="7"\n'
+
+
+@given(st.lists(st.sampled_from(["make", "change", "clear", "gone", "wait", "yield"]), max_size=30))
+def test_in_the_end_the_file_is_what_was_last_said_of_it(steps):
+    async def check(root: Path) -> None:
+        exporter, expected = Exporter(root), None
+        for number, step in enumerate(steps):
+            if step == "make":
+                exporter.mount_for(CONTAINER, {"N": str(number)})
+                expected = f'N="{number}"\n'
+            elif step == "change":
+                exporter.changed(CONTAINER, {"N": str(number)})
+                expected = None if expected is None else f'N="{number}"\n'
+            elif step == "clear":
+                exporter.changed(CONTAINER, {})
+                expected = None if expected is None else ""
+            elif step == "gone":
+                exporter.gone(CONTAINER)
+                expected = None
+            elif step == "wait":
+                await exporter.close()
+            else:
+                await asyncio.sleep(0)
+        await exporter.close()
+        file = root / "containers" / "pod1~web~0" / "resources.sh"
+        assert (file.read_text() if file.parent.exists() else None) == expected
+
+    with TemporaryDirectory() as root:
+        asyncio.run(check(Path(root)))
 
 
 def test_a_crash_in_the_middle_is_made_good_by_the_next_one(tmp_path):
@@ -151,21 +237,37 @@ def test_no_name_leads_elsewhere(tmp_path, part):
     st.lists(st.tuples(st.text("ab~/.", max_size=4), st.text("ab~.", max_size=4)), unique=True, min_size=2, max_size=2)
 )
 def test_two_containers_never_share_a_directory(ids):
-    exporter = Exporter(Path("/nowhere"))
     keys = {Container(pod_id, name, 0).key for pod_id, name in ids}
-    assert len({exporter._directory(key) for key in keys}) == len(keys)
+    assert len({exporting._name(key) for key in keys}) == len(keys)
 
 
-def test_a_disk_that_takes_nothing_is_reported_and_the_container_goes_without(tmp_path, logged):
+def test_a_disk_that_takes_no_new_file_is_reported_and_the_container_goes_without(tmp_path, logged):
     (tmp_path / "containers").write_text("a file where a directory should be")
     reports = []
     exporter = Exporter(tmp_path, failed=lambda container, text: reports.append((container, text)))
     assert exporter.mount_for(CONTAINER, EXPORTS) is None
-    exporter.changed(CONTAINER, EXPORTS)
-    exporter.gone(CONTAINER)
-    assert [container for container, _ in reports] == [CONTAINER, CONTAINER]
-    assert all(f"{tmp_path}/containers" in text for _, text in reports)
-    assert {entry["event"] for entry in logged} == {"export.failed"}
+    ((container, text),) = reports
+    assert container == CONTAINER
+    assert text.startswith(f"{tmp_path}/containers: File exists; the container goes without resources.sh")
+    assert [entry["event"] for entry in logged] == ["export.failed"]
+
+
+async def test_a_disk_that_takes_no_change_is_reported_and_the_next_one_is_tried(tmp_path, monkeypatch):
+    reports = []
+    exporter = Exporter(tmp_path, failed=lambda container, text: reports.append((container.key, text)))
+    file = file_of(exporter.mount_for(CONTAINER, EXPORTS))
+
+    def full(file: Path, text: str) -> None:
+        raise OSError(28, "No space left on device", str(file))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(exporting, "_replace", full)
+        await change(exporter, {"SHARED_CPUS": "1"})
+    assert file.read_text() == TEXT
+    ((key, text),) = reports
+    assert (key, "No space left on device" in text) == ("pod1/web/0", True)
+    await change(exporter, {"SHARED_CPUS": "1"})
+    assert file.read_text() == 'SHARED_CPUS="1"\n'
 
 
 @given(st.dictionaries(names, values, max_size=4))

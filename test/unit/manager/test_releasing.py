@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from cri_resmgr.cri import api_pb2 as api
 from cri_resmgr.cri import methods, patches
 from cri_resmgr.cri.runtime import Runtime
-from cri_resmgr.manager.releasing import everything, given_back, holders, release
+from cri_resmgr.manager.differences import Whole
+from cri_resmgr.manager.releasing import given_back, holders, release
 from cri_resmgr.state.ledger import Ledger
 from cri_resmgr.values.decisions import HOLDING_NOTHING, Candidate, Holding
 from cri_resmgr.values.resources import NOTHING, Assignment, Resources
@@ -19,7 +20,8 @@ from cri_resmgr.wire.client import CallError
 from doubles.runtime import FakeRuntime, MemoryClient, StatusError, resources
 
 UPDATE = methods.UPDATE_CONTAINER_RESOURCES
-ALL = everything("0-7", "0-1")
+ALL = Whole("0-7", "0-1")
+UNSET = Resources(100_000, -1, 1024, cpuset_cpus="0-7", cpuset_mems="0-1")
 GIVEN = Assignment(cpuset_cpus="2-3", cpuset_mems="1", cpu_shares=2048)
 HOLDING = Holding(policy="p", exclusive="2-3")
 
@@ -207,7 +209,7 @@ def test_only_what_was_ever_decided_is_set_back(asked, told, given_):
     back = given_back(container, ALL)
     for name in Assignment.__dataclass_fields__:
         owned = getattr(told, name) is not None or getattr(given_, name) is not None
-        wish = getattr(asked, name) or getattr(ALL, name)
+        wish = getattr(asked, name) or getattr(UNSET, name)
         assert getattr(back, name) == (wish if owned else getattr(Resources(), name))
     assert (back.memory_limit_bytes, back.oom_score_adj) == (0, 0)
 
