@@ -9,10 +9,13 @@
     - configure: {policy: {Active: none}}
     - restart:
 
+A pod is known by its name, so no two at a time may have the same, whatever their namespaces.
+
 What can be known to be wrong beforehand is refused before the first step is taken: every value, and every name that
 no earlier step has brought.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -99,8 +102,8 @@ class _Reader:
 
     def _create(self, said: CreatePart, wrong: Callable[[str], None]) -> Iterator[steps.Step]:
         both = [*said.init_containers, *said.containers]
-        for name in {part.name for part in both}:
-            if [part.name for part in both].count(name) > 1:
+        for name, count in Counter(part.name for part in both).items():
+            if count > 1:
                 wrong(f"has two containers '{name}'; give them names of their own")
         for part in both:
             for what, request, limit in _pairs(part):
