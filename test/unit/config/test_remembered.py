@@ -1,5 +1,6 @@
 """Settings are remembered for exactly the text that they came from."""
 
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -7,13 +8,14 @@ import pytest
 from cri_resmgr.config import remembered
 from cri_resmgr.config.settings import DumpSettings, Settings
 
-FOUND = Settings(dump=DumpSettings(rules="full:.*"), source="a.cfg", digest="d")
+TEXT = "dump: {Config: 'full:.*'}\n"
+FOUND = Settings(dump=DumpSettings(rules="full:.*"), source="a.cfg", digest=sha256(TEXT.encode()).hexdigest())
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     path = tmp_path / "a.cfg"
-    path.write_text("dump: {Config: 'full:.*'}\n")
+    path.write_text(TEXT)
     return path
 
 
@@ -34,6 +36,14 @@ def test_another_text_another_file_and_another_version_are_read_anew(tmp_path, c
     monkeypatch.undo()
     config.write_text("dump: {}\n")
     assert remembered.recall(tmp_path, config) is None
+
+
+def test_a_text_that_was_replaced_after_it_was_read_is_read_anew(tmp_path, config):
+    config.write_text("dump: {}\n")
+    remembered.remember(tmp_path, config, FOUND)
+    assert remembered.recall(tmp_path, config) is None
+    config.write_text(TEXT)
+    assert remembered.recall(tmp_path, config) is None, "nothing was remembered"
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"version": 1}', b'{"version": "0.1.0", "digest": 3}'])
