@@ -5,6 +5,8 @@ import os
 import stat
 import subprocess
 import threading
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,7 +17,12 @@ from hypothesis import strategies as st
 from cri_resmgr.cri.messages import Mount
 from cri_resmgr.manager import exporting
 from cri_resmgr.manager.exporting import Exporter, text_of
-from cri_resmgr.values.workloads import Container
+from cri_resmgr.state.ledger import Ledger
+from cri_resmgr.state.store import Store
+from cri_resmgr.values.decisions import Holding
+from cri_resmgr.values.workloads import Container, State
+from doubles.runtime import FakeRuntime
+from unit.manager.managers import Manager
 
 CONTAINER = Container("pod1", "web", 0)
 EXPORTS = {"SHARED_CPUS": "0-3,8", "ALL_MEMS": "0"}
@@ -122,11 +129,11 @@ async def test_a_reader_never_sees_half_a_file(tmp_path):
 
 
 async def test_of_many_changes_the_last_is_written_and_the_loop_waits_for_none(tmp_path, monkeypatch):
-    threads, replace = set(), exporting._replace
+    threads, write = set(), exporting._replace
 
     def noted(file: Path, text: str) -> None:
         threads.add(threading.get_ident())
-        replace(file, text)
+        write(file, text)
 
     exporter = Exporter(tmp_path)
     containers = [Container("pod1", f"c{number}", 0) for number in range(20)]
@@ -268,6 +275,20 @@ async def test_a_disk_that_takes_no_change_is_reported_and_the_next_one_is_tried
     assert (key, "No space left on device" in text) == ("pod1/web/0", True)
     await change(exporter, {"SHARED_CPUS": "1"})
     assert file.read_text() == 'SHARED_CPUS="1"\n'
+
+
+async def test_a_file_that_a_crash_has_left_behind_is_brought_up_to_date_by_the_next_daemon(tmp_path):
+    container = replace(CONTAINER, id="c1", state=State.RUNNING, holding=Holding(policy="scripted", shared="1-3"))
+    with closing(Store.open(tmp_path / "relay")) as store:
+        ledger = Ledger()
+        ledger.put(container)
+        store.write(ledger.take_changes())
+        file = file_of(Exporter(tmp_path / "relay").mount_for(container, EXPORTS))
+        manager = Manager(store, FakeRuntime(), budget_s=30)
+        manager.policy.exports = lambda container: {"SHARED_CPUS": container.holding.shared}
+        manager.placing.begin()
+        await manager.close()
+    assert file.read_text() == 'SHARED_CPUS="1-3"\n'
 
 
 @given(st.dictionaries(names, values, max_size=4))
