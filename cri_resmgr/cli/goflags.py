@@ -88,6 +88,12 @@ def duration(help_: str, *, default_s: float = 0.0, **more: Any) -> float:
     return cast("float", _flag(Kind.DURATION, default_s, help_, **more))
 
 
+def same(form: type, at: str) -> Any:
+    """A field for a flag that another form has in its field `at`."""
+    original = next(f for f in fields(form) if f.name == at)
+    return field(default=original.default, metadata=original.metadata)
+
+
 def _flag(kind: Kind, default: Value, help_: str, *, name: str = "", **more: Any) -> Value:
     made: Value = field(default=default, metadata={_METADATA: Flag(name, kind, default, help_, **more)})
     return made

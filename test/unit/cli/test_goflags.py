@@ -18,6 +18,12 @@ class Form:
     future: str = goflags.text("a wish", default="off", later="it comes with the future", off=("off",))
 
 
+@dataclass(frozen=True, slots=True)
+class Other:
+    tint: bool = goflags.same(Form, "colour")
+    wait_s: float = goflags.same(Form, "wait_s")
+
+
 def parse(*arguments, **environment):
     return goflags.parse(Form, arguments, environment, program="prog")
 
@@ -125,3 +131,10 @@ def test_no_command_line_ends_in_anything_but_a_form_or_a_flag_error(arguments):
         return
     assert isinstance(form, Form)
     assert list(rest) == arguments[len(arguments) - len(rest) :]
+
+
+def test_a_flag_may_be_the_same_as_that_of_another_form():
+    ours, theirs = goflags.flags_of(Other), goflags.flags_of(Form)
+    assert ours["wait_s"] == theirs["wait_s"]
+    assert (ours["tint"].name, ours["tint"].variable) == ("tint", "COLOUR")
+    assert goflags.parse(Other, ("-wait=2s",), {"COLOUR": "0"}, program="prog") == (Other(tint=False, wait_s=2.0), ())
