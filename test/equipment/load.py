@@ -10,7 +10,7 @@ import random
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,7 @@ ATTEMPTS = 400
 PAUSE_S = 0.25
 REFUSALS = 12  # of a container, until its sandbox is taken for broken and another one is made, as the kubelet does
 SANDBOXES = 6
+KEEP_EVERY = 6
 # What a client sees when its connection, or the server behind it, goes away.
 CUT_OFF = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED})
 STARTING = "server is not initialized yet"  # containerd's word for the first moments after its restart
@@ -46,14 +47,33 @@ class GivenUpError(Exception):
     """A call did not succeed however often it was tried."""
 
 
+@dataclass(frozen=True)
+class Wish:
+    """What one pod asks for; `resources` and `resized` are fields of LinuxContainerResources."""
+
+    resources: Mapping[str, int]
+    resized: Mapping[str, int]
+    stays: bool
+    """Its life ends with its container running."""
+    cgroup_parent: str = ""
+    """Empty: that of `pod_config`."""
+    namespace: str = "default"
+
+
+def best_effort(number: int) -> Wish:
+    """Pods that ask for no CPU until they are resized; every sixth one stays."""
+    resources = {"cpu_shares": 2, "memory_limit_in_bytes": memory_of(number)}
+    return Wish(resources, {"cpu_shares": shares_of(number)}, stays=number % KEEP_EVERY == 0)
+
+
 @dataclass
 class Load:
-    """`pods` life cycles through the relay at `path`, every `keep_every`th of which ends with its container running."""
+    """`pods` life cycles through the relay at `path`; `wish` says by a pod's number what it asks for."""
 
     path: Path
     image: str
     pods: int
-    keep_every: int = 6
+    wish: Callable[[int], Wish] = best_effort
     done: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     """How calls ended, by status."""
@@ -96,7 +116,7 @@ class PodLife:
     """One pod."""
 
     def __init__(self, load: Load, cri: CriClient, number: int) -> None:
-        self._load, self._cri, self._number = load, cri, number
+        self._load, self._cri, self._number, self._wish = load, cri, number, load.wish(number)
         self._was_cut_off = False
         self._last_error = ""
         self._refused = False  # by the runtime, the last time
@@ -110,8 +130,8 @@ class PodLife:
         else:
             raise GivenUpError(self._last_error)
         self._try("StartContainer", container_id=container_id)
-        self._try("UpdateContainerResources", container_id=container_id, linux={"cpu_shares": shares_of(self._number)})
-        if self._number % self._load.keep_every == 0:
+        self._try("UpdateContainerResources", container_id=container_id, linux=self._wish.resized)
+        if self._wish.stays:
             return
         for method, fields in (
             ("StopContainer", {"container_id": container_id}),
@@ -123,6 +143,8 @@ class PodLife:
 
     def _sandbox(self) -> tuple[api_pb2.PodSandboxConfig, str]:
         pod = pod_config(f"load-{self._number}")
+        pod.metadata.namespace = self._wish.namespace
+        pod.linux.cgroup_parent = self._wish.cgroup_parent or pod.linux.cgroup_parent
         for attempt in range(ATTEMPTS):
             pod.metadata.attempt = attempt
             if reply := self._once("RunPodSandbox", config=pod):
@@ -135,9 +157,8 @@ class PodLife:
             metadata=api_pb2.ContainerMetadata(name=f"c{self._number}"),
             image=api_pb2.ImageSpec(image=self._load.image),
             command=("sleep", "2147483647"),
+            linux={"resources": self._wish.resources},
         )
-        config.linux.resources.cpu_shares = 2
-        config.linux.resources.memory_limit_in_bytes = memory_of(self._number)
         refusals = 0
         for attempt in range(ATTEMPTS):
             config.metadata.attempt = attempt

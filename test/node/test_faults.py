@@ -55,14 +55,14 @@ def get(path: Path, target: str) -> tuple[int, str]:
 class Watched(Relay):
     """The daemon with what can be seen of it from outside."""
 
-    def __init__(self, runtime: Runtime, root: Path) -> None:
+    def __init__(self, runtime: Runtime, root: Path, *flags: str) -> None:
         self.watched = root / "watched.sock"
-        super().__init__(runtime.socket, root, "--metrics-address", f"unix://{self.watched}")
+        super().__init__(runtime.socket, root, "--metrics-address", f"unix://{self.watched}", *flags)
 
     def metric(self, name: str) -> float:
-        """One sample without labels."""
+        """One sample, named with its labels."""
         lines = get(self.watched, "/metrics")[1].splitlines()
-        return float(next(line.split()[1] for line in lines if line.startswith(f"{name} ")))
+        return float(next(line.rpartition(" ")[2] for line in lines if line.startswith(f"{name} ")))
 
     def rows(self, query: str) -> list[tuple]:
         """What the store says."""
