@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from equipment.guest import JobFailed
-from equipment.guest.calls import CallFailed, Calls
+from equipment.guest.calls import Calls
 from equipment.guest.guest import PAYLOAD, Guest
 from equipment.guest.image import PYTHON
 from equipment.guest.payload import PROGRAM
@@ -17,7 +17,8 @@ from equipment.processes import wait_for
 RELAY_SOCKET = "/run/cri-resmgr/cri-resmgr.sock"
 CONFIG = "/etc/cri-resmgr/force.cfg"
 STATE = "/var/lib/cri-resmgr"
-LOG = "/var/log/cri-resmgr.log"
+READY = "reconcile.done"
+"""The word in the log that follows the first comparison with the runtime."""
 START_DEADLINE_S = 300
 FLAGS = (
     *("--runtime-socket", RUNTIME_SOCKET, "--relay-socket", RELAY_SOCKET, "--relay-dir", STATE),
@@ -48,6 +49,7 @@ class Node:
         self.pods = Pods(guest, self.call)
         self._daemon: int | None = None
         self._configuration = ""
+        self._logs: list[str] = []
 
     def serve(self, configuration: str) -> None:
         """See to it that the daemon runs, with this configuration."""
@@ -60,10 +62,11 @@ class Node:
             self.start()
 
     def start(self) -> None:
-        """Start the daemon and wait until it answers."""
-        self._daemon = self.guest.start([PROGRAM, *FLAGS], log=LOG)
-        daemon = self._daemon
-        wait_for(self._answers, "the daemon to answer", START_DEADLINE_S, alive=lambda: self.guest.runs(daemon))
+        """Start the daemon and wait until it has compared what it knows with the runtime."""
+        self._logs.append(f"/var/log/cri-resmgr-{len(self._logs)}.log")
+        daemon = self._daemon = self.guest.start([PROGRAM, *FLAGS], log=self._logs[-1])
+        ready = lambda: READY in self._read_log(self._logs[-1])  # noqa: E731
+        wait_for(ready, "the daemon to be ready", START_DEADLINE_S, alive=lambda: self.guest.runs(daemon))
 
     def restart(self, number: signal.Signals = signal.SIGTERM) -> None:
         """End the daemon, with SIGKILL as a crash would, and start it again."""
@@ -75,13 +78,6 @@ class Node:
         if self._daemon is not None and self.guest.end(self._daemon, number) is None:
             raise JobFailed(f"the daemon goes on after {number.name}")
         self._daemon = None
-
-    def _answers(self) -> bool:
-        try:
-            self.call("Version", deadline_s=5)
-        except CallFailed:
-            return False
-        return True
 
     def decided(self) -> dict[str, Place]:
         """What the store says that each running container was given; "" is the runtime's own choice."""
@@ -98,4 +94,7 @@ class Node:
 
     def log(self) -> str:
         """What the daemon has said, over all its starts."""
-        return (self.guest.read(LOG)[0] or b"").decode(errors="replace")
+        return "".join(map(self._read_log, self._logs))
+
+    def _read_log(self, path: str) -> str:
+        return (self.guest.read(path)[0] or b"").decode(errors="replace")

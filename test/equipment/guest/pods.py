@@ -44,9 +44,9 @@ class Pods:
         """Ask for other resources in place."""
         self._calls("UpdateContainerResources", container_id=self._ids[container.name], linux=resources(container, qos))
 
-    def remove(self, pod: Pod) -> None:
+    def remove(self, name: str) -> None:
         """Stop a pod and remove it."""
-        _, pod_id = self._pods.pop(pod.name)
+        pod, pod_id = self._pods.pop(name)
         self._calls("StopPodSandbox", pod_sandbox_id=pod_id)
         self._calls("RemovePodSandbox", pod_sandbox_id=pod_id)
         for container in pod.containers:
@@ -55,8 +55,8 @@ class Pods:
 
     def remove_all(self) -> None:
         """Remove every pod."""
-        for pod, _ in list(self._pods.values()):
-            self.remove(pod)
+        for name in list(self._pods):
+            self.remove(name)
 
     def allowed(self) -> dict[str, Place]:
         """Where the process of each container may run, as the scheduler has it."""

@@ -81,7 +81,7 @@ def _make(place: Path, topology: Topology, init: Init, places: Places) -> None:
         calls = Calls(guest, RUNTIME_SOCKET)
         pods = Pods(guest, calls)
         pods.run(_WARM_UP)
-        pods.remove(_WARM_UP)
+        pods.remove_all()
         calls.close()
         guest.save(place / "state")
         subprocess.run(["cp", "-r", "--sparse=always", MEMORY, place / "memory"], check=True, timeout=600)

@@ -48,10 +48,10 @@ class Pod:
         return "guaranteed" if all(all(each) and each[:2] == each[2:] for each in asked) else "burstable"
 
 
-def guaranteed(name: str, *millicpu: int, mib: int = 100, **pod: Mapping[str, str]) -> Pod:
+def guaranteed(name: str, *millicpu: int, mib: int = 100, annotations: Mapping[str, str] | None = None) -> Pod:
     """A container NAMEc0, NAMEc1, … for each amount of CPU, with equal requests and limits."""
     containers = (Container(f"{name}c{n}", each, each, mib * MIB, mib * MIB) for n, each in enumerate(millicpu))
-    return Pod(name, tuple(containers), **pod)
+    return Pod(name, tuple(containers), annotations=annotations or {})
 
 
 def burstable(name: str, *millicpu: int) -> Pod:
@@ -59,9 +59,9 @@ def burstable(name: str, *millicpu: int) -> Pod:
     return Pod(name, tuple(Container(f"{name}c{n}", each) for n, each in enumerate(millicpu)))
 
 
-def besteffort(name: str) -> Pod:
-    """One container that asks for nothing."""
-    return Pod(name, (Container(f"{name}c0"),))
+def besteffort(name: str, *, namespace: str = "default") -> Pod:
+    """One container NAMEc0 that asks for nothing."""
+    return Pod(name, (Container(f"{name}c0"),), namespace)
 
 
 def cgroup_parent(pod: Pod, driver: str) -> str:

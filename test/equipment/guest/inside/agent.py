@@ -103,6 +103,9 @@ class Agent:
         child.send_signal(job["signal"])
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(job["deadline_s"])
+            for pipe in (child.stdin, child.stdout):
+                if pipe:
+                    pipe.close()
         return {"status": child.returncode}
 
     def _read(self, job: Job) -> Job:
