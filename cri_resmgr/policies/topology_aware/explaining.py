@@ -1,6 +1,6 @@
 """Decisions in words: why a container got what it got, what else was looked at, and why it was refused."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from cri_resmgr.policies.topology_aware.choosing import Choice
 from cri_resmgr.policies.topology_aware.ordering import decisive
@@ -29,13 +29,24 @@ def reasons(grant: Grant, pins: Pins, choice: Choice | None = None) -> tuple[str
 
 def refusal(choice: Choice, request: Request) -> str:
     """What is short, by how much, in which pools, and what would help."""
-    largest_first = sorted(choice.ranking, key=lambda score: -score.pool.index)
-    lacks = [f"{score.pool.name} is short of {_lack(score)}" for score in largest_first]
-    if len(lacks) > _NAMED_POOLS:
-        lacks[_NAMED_POOLS:] = [f"so are {len(lacks) - _NAMED_POOLS} pools more"]
-    ends = "CPU" if choice.ranking[-1].short_millicpu > 0 else "memory"
-    remedy = f"request less {ends}, or end something that holds {ends}"
-    return f"{request.reasons[0]}, but no pool can hold it: {', '.join(lacks)}; {remedy}"
+    lacks: dict[str, list[str]] = {}
+    for score in sorted(choice.ranking, key=lambda score: -score.pool.index):
+        lacks.setdefault(_lack(score), []).append(score.pool.name)
+    told = "; ".join(f"short of {lack}: {_listed(names)}" for lack, names in lacks.items())
+    return f"{request.reasons[0]}, but no pool can hold it; {told}. {_remedy(choice, request)}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED_POOLS} more" if len(names) > _NAMED_POOLS else ""
+    return ", ".join(names[:_NAMED_POOLS]) + more
+
+
+def _remedy(choice: Choice, request: Request) -> str:
+    largest = max(choice.ranking, key=lambda score: score.pool.index)
+    if largest.short_millicpu <= 0:
+        return "Request less memory or other types of it, or end something that holds memory"
+    less = "Request less CPU, or end" if request.millicpu else "End"
+    return f"{less} something that holds CPUs, or make more available"
 
 
 def _cpus(grant: Grant, pins: Pins) -> Iterator[str]:
@@ -59,8 +70,10 @@ def _chosen(grant: Grant, choice: Choice | None) -> Iterator[str]:
     if choice is None:
         return
     best, *others = choice.ranking
-    if others:
-        yield f"{best.pool.name} before {others[0].pool.name}: {decisive(best, others[0], grant.request)}"
+    if others and others[0].fit is not Fit.NOT:
+        yield f"{best.pool.name} rather than {others[0].pool.name}, which {decisive(best, others[0], grant.request)}"
+    elif others:
+        yield f"no other pool can hold it: {others[0].pool.name} is short of {_lack(others[0])}"
     if choice.wish.note:
         yield choice.wish.note
 

@@ -7,7 +7,7 @@ said: a set, or an amount that is rounded up to whole CPUs, for which CPUs are c
 from dataclasses import dataclass
 
 from cri_resmgr.errors import BadInput
-from cri_resmgr.policies.allocating import Allocator, Shortage
+from cri_resmgr.policies.allocating import Allocator
 from cri_resmgr.policies.contract import Context, CpuLimit
 from cri_resmgr.values import cpusets
 from cri_resmgr.values.machines import Machine
@@ -35,7 +35,7 @@ def limits(context: Context, allocator: Allocator) -> Limits:
     if context.reserved.cpus is not None:
         reserved = _checked(context.reserved.cpus, allowed, isolated)
     else:
-        reserved = _chosen(context.reserved.millicpu or 0, allowed & ~isolated, allocator)
+        reserved = _chosen(context.reserved.millicpu or 0, allowed, isolated, allocator=allocator)
     if reserved == allowed:
         raise BadInput(f"{_RESERVED}: takes all CPUs that are available ({cpusets.text(allowed)}); reserve less")
     return Limits(allowed, isolated, reserved)
@@ -67,14 +67,15 @@ def _checked(reserved: int, allowed: int, isolated: int) -> int:
     return reserved
 
 
-def _chosen(millicpu: int, allowed: int, allocator: Allocator) -> int:
-    count = -(-millicpu // 1000)
+def _chosen(millicpu: int, allowed: int, isolated: int, *, allocator: Allocator) -> int:
+    count, usable = -(-millicpu // 1000), allowed & ~isolated
     if not count:
         raise BadInput(f"{_RESERVED}: 0 is too little; one CPU at least is kept for the system")
-    try:
-        return allocator.allocate(allowed, count)
-    except Shortage as shortage:
+    if count > usable.bit_count():
         raise BadInput(
-            f"{_RESERVED}: {millicpu}m takes {shortage.wanted} CPUs, {shortage.available} are available "
-            f"and not kernel-isolated ({cpusets.text(allowed) or 'none'}); reserve less"
-        ) from shortage
+            f"{_RESERVED}: {millicpu}m takes {count} CPUs, {usable.bit_count()} are available "
+            f"and not kernel-isolated ({cpusets.text(usable) or 'none'}); reserve less"
+        )
+    chosen = allocator.allocate(allowed, count)
+    # The predecessor's choice, where there is nothing against it: users know these numbers.
+    return allocator.allocate(usable, count) if chosen & isolated else chosen

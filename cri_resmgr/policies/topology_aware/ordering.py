@@ -15,22 +15,23 @@ from cri_resmgr.policies.topology_aware.scoring import Score
 Merit = tuple[float, ...]
 """The lowest is the best; one number for each rule."""
 
+LAST = "comes later"
 RULES = (
-    "it cannot hold it, or others would have to move",
-    "too few isolated CPUs",
-    "its shared CPUs would be used up",
-    "affinity",
-    "memory type",
-    "hints",
-    "hints that apply",
-    "it is larger",
-    "fewer isolated CPUs",
-    "fewer CPUs left to share",
-    "more containers there",
-    "less left to share",
-    "it comes later",
+    "would make others move",
+    "has too few isolated CPUs",
+    "would have no CPU left to share",
+    "is less attractive by affinity",
+    "has not all types of memory",
+    "is farther by hints",
+    "is farther by those hints that apply",
+    "is larger",
+    "has fewer isolated CPUs",
+    "has fewer CPUs left to share",
+    "has more containers",
+    "has less left to share",
+    LAST,
 )
-"""Why a pool is worse, in the order of a merit's numbers."""
+"""What is said of the worse pool, in the order of a merit's numbers."""
 
 
 def ranked(scores: Sequence[Score], request: Request) -> list[Score]:

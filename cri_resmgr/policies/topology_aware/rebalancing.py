@@ -7,7 +7,7 @@ merely avoids a tie.  So a second time right after the first changes nothing for
 
 from cri_resmgr.policies.requirements import Qos
 from cri_resmgr.policies.topology_aware.choosing import Choice, choose
-from cri_resmgr.policies.topology_aware.ordering import RULES, decisive
+from cri_resmgr.policies.topology_aware.ordering import LAST, decisive
 from cri_resmgr.policies.topology_aware.placing import fulfil, set_aside
 from cri_resmgr.policies.topology_aware.scoring import reserve_holds
 from cri_resmgr.policies.topology_aware.state import Draft, Grant
@@ -39,4 +39,4 @@ def _gains(draft: Draft, old: Grant, choice: Choice) -> bool:
     if best.pool is old.pool:
         return best.pool.home != old.home.index
     current = next((score for score in choice.ranking if score.pool is old.pool), None)
-    return current is None or decisive(best, current, old.request) != RULES[-1]
+    return current is None or decisive(best, current, old.request) != LAST

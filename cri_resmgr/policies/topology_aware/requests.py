@@ -43,6 +43,8 @@ class Terms:
     pinnable_handlers: frozenset[str]
     tiers: tuple[int, ...]
     """The tiers of memory that there are."""
+    isolated: bool
+    """Whether any CPUs are kernel-isolated."""
     cold_start: bool
     """Whether containers may start on PMEM alone: the kernel must be able to use all of it."""
 
@@ -125,6 +127,7 @@ def terms(settings: Settings, machine: Machine, *, tree: Tree, pinnable_handlers
         reserved_namespaces=tuple(globs.compiled(pattern) for pattern in settings.reserved_pool_namespaces),
         pinnable_handlers=pinnable_handlers,
         tiers=tuple(tier for tier in tiers.ALL if tree.root.memory_bytes[tier]),
+        isolated=tree.root.isolated > 0,
         cold_start=all(node.normal for node in memory_nodes if node.kind is tiers.KINDS[tiers.PMEM]),
     )
 
@@ -176,7 +179,7 @@ def _cpus(
     if hindrance:
         return _Cpus(f"{said}: shares CPUs, for {hindrance}", rest_millicpu=amount)
     own = f"{said}: {whole} of its own" + (f", {rest}m shared" if rest else "")
-    return _Cpus(own, whole=whole, rest_millicpu=rest, isolate=isolate)
+    return _Cpus(own, whole=whole, rest_millicpu=rest, isolate=isolate and terms.isolated)
 
 
 def _hindrance(container: Container, pod: Pod, terms: Terms) -> str:

@@ -93,7 +93,9 @@ def _short_millicpu(draft: Draft, pool: Pool, request: Request, *, sliced: int, 
     if reserve_holds(draft, request):
         return 0
     if sliced:
-        return 1000 * sliced + request.rest_millicpu - capacity.sliceable_millicpu[pool.index]
+        sliceable = capacity.sliceable_millicpu[pool.index]
+        unusable = 0 if request.rest_millicpu else sliceable % 1000  # for those who want whole CPUs only
+        return 1000 * sliced + request.rest_millicpu - (sliceable - unusable)
     if request.rest_millicpu:
         return request.rest_millicpu - capacity.shared_millicpu[pool.index]
     return 0 if request.whole or draft.free(pool) else 1000
