@@ -65,6 +65,17 @@ class Node:
         """For the next start."""
         self.config.write_text(text)
 
+    def restarted(self) -> None:
+        """Start the daemon that has ended, and wait until all of it is there."""
+        self.relay.start()
+
+        def watched() -> bool:
+            with suppress(OSError):
+                return get(self.watched, "/healthz")[0] == 200
+            return False
+
+        wait_for(watched, "the daemon to have compared ledger and runtime", 60)
+
     def create(self, name: str, qos: str, *, namespace: str = "default", **asked: int) -> Pod:
         """A pod whose container has been made and not started."""
         config = pod_config(name)
@@ -164,8 +175,9 @@ def test_nobody_gets_the_last_cpu_that_others_share(node: Node):
 
 
 def test_a_neighbour_is_off_before_a_container_starts_on_its_own_cpu_and_comes_back_after_its_end(node: Node):
+    node.relay.stop()
     node.configure(PASSING)
-    node.relay.restart()
+    node.restarted()
     first = node.exclusive("first")
     neighbour = node.exclusive("neighbour")  # it does not fit, and passes
     assert (cpus(first), cpus(neighbour)) == ("1", "0")
@@ -190,8 +202,7 @@ def test_an_end_of_the_daemon_changes_nothing(node: Node, end):
     before = has()
     end(node.relay)
     assert has() == before
-    node.relay.start()
-    wait_for(lambda: node.metric("cri_resmgr_reconcile_rounds_total"), "the first comparison", 30)
+    node.restarted()
     wait_for(lambda: node.metric("cri_resmgr_drift_rounds_total") > 1, "two looks for drift", 30)
     assert has() == before
     assert (node.metric("cri_resmgr_updates_sent_total"), node.metric("cri_resmgr_drift_found_total")) == (0, 0)
@@ -234,7 +245,7 @@ def test_everything_is_given_back_and_without_a_policy_it_stays_so(node: Node):
     expected = [("0-1", 2, -1), ("0-1", 1024, 100_000)]
     assert [has(pod) for pod in (system, mine)] == expected
     node.configure(UNPINNED)
-    node.relay.start()
+    node.restarted()
     third = node.exclusive("third")
     assert [has(pod) for pod in (system, mine, third)] == [*expected, expected[1]]
 
