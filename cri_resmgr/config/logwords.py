@@ -4,7 +4,7 @@ from cri_resmgr.errors import BadInput
 
 LEVELS = ("debug", "info", "warning", "error", "fatal", "panic")
 BACKENDS = ("fmt", "json")
-_SEVERITIES = ("info", "warning", "error", "fatal")  # klog's, which are also numbers from 0
+SEVERITIES = ("info", "warning", "error", "fatal")  # klog's, which are also numbers from 0
 
 
 def level(text: str) -> str:
@@ -23,8 +23,8 @@ def backend(text: str) -> str:
 
 def severity(text: str) -> str:
     """The level that a klog severity means, by its number or name. Raises BadInput."""
-    if text.isdecimal() and int(text) < len(_SEVERITIES):
-        return _SEVERITIES[int(text)]
-    if text.lower() not in _SEVERITIES:
+    if text.isdecimal() and int(text) < len(SEVERITIES):
+        return SEVERITIES[int(text)]
+    if text.lower() not in SEVERITIES:
         raise BadInput(f"'{text}' is no severity; write INFO, WARNING, ERROR or FATAL")
     return text.lower()

@@ -1,30 +1,18 @@
 """YAML text to validated parts: what is wrong is noted with line, place, value and remedy, all of it at once."""
 
-from collections.abc import Callable, Iterator
-from difflib import get_close_matches
-from typing import Annotated, Any, TypeVar, get_args
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
-from pydantic_core import ErrorDetails, PydanticCustomError
 
+from cri_resmgr.config import messages, outline
+from cri_resmgr.config.messages import refused, shown
 from cri_resmgr.config.problems import Invalid, Problem
-from cri_resmgr.config.texts import Path, Tree
+from cri_resmgr.config.trees import Path, Tree
 from cri_resmgr.values import cpusets, quantities
 
 M = TypeVar("M", bound=BaseModel)
-
-_SHOWN_CHARS = 60
-_EXPECTED = {
-    "bool_type": "write true or false",
-    "string_type": "write a text; quote it if YAML takes it for something else",
-    "int_type": "write a whole number",
-    "dict_type": "write keys and values below it",
-    "model_type": "write keys and values below it",
-    "list_type": "write a list",
-    "too_short": "write one at least",
-    "missing": "say it",
-}
 
 
 class Part(BaseModel):
@@ -35,21 +23,16 @@ class Part(BaseModel):
     )
 
 
-def refused(reason: str) -> PydanticCustomError:
-    """The error that a validator raises to say `reason`, and nothing else."""
-    return PydanticCustomError("refused", "{reason}", {"reason": reason})
-
-
 def _by(parse: Callable[[str], Any], *types: type) -> Callable[[Any], Any]:
     """A validator that makes `parse`'s value of a text, or of a number that YAML has read where a text was meant."""
 
     def validate(value: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, types):
-            raise refused(f"{_shown(value)} will not do; write a text")
+            raise refused(f"{shown(value)} will not do; write a text")
         try:
             return parse(str(value))
         except ValueError as error:
-            raise refused(str(error)) from error
+            raise refused(error) from error
 
     return validate
 
@@ -75,7 +58,9 @@ def part(model: type[M], raw: Any, tree: Tree, *, at: Path = (), name: str = "")
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             path = tuple(map(str, detail["loc"]))
-            note(tree, (*at, *path), _message(model, detail), where=place(path, within=name))
+            known = outline.at(outline.of(model), path[:-1])
+            message = messages.of(detail, known.below if known else ())
+            note(tree, (*at, *path), message, where=place(path, within=name))
         return None
 
 
@@ -87,51 +72,10 @@ def note(tree: Tree, path: Path, message: str, *, where: str) -> None:
 def finished(tree: Tree, source: str) -> None:
     """Raise Invalid if anything has been noted in the tree."""
     if tree.problems:
-        raise Invalid(sorted(tree.problems, key=lambda problem: problem.line), source)
+        raise Invalid(tree.problems, source)
 
 
 def place(path: Path, *, within: str = "") -> str:
     """A path in words: `memoryNodes[1].near`, or `step 3: exit.pod`."""
     words = "".join(f"[{word}]" if word.isdecimal() else f".{word}" for word in path).removeprefix(".")
     return ": ".join(filter(None, (within, words)))
-
-
-def _message(model: type[BaseModel], detail: ErrorDetails) -> str:
-    if detail["type"] == "extra_forbidden":
-        return _unknown_key(list(_keys(model, detail["loc"][:-1])), str(detail["loc"][-1]))
-    if detail["type"] == "refused":
-        return detail["msg"]
-    if detail["type"] == "missing":
-        return "is not there; it must be said"
-    if detail["type"] == "greater_than_equal":
-        return f"{detail['input']} is too small; the least is {detail['ctx']['ge']}"
-    return f"{_shown(detail['input'])} will not do; {_EXPECTED.get(detail['type'], detail['msg'])}"
-
-
-def _unknown_key(known: list[str], key: str) -> str:
-    by_lower = {name.lower(): name for name in known}
-    near = get_close_matches(key.lower(), by_lower, n=1)
-    return f"unknown key; did you mean {by_lower[near[0]]}?" if near else f"unknown key; known: {', '.join(known)}"
-
-
-def _keys(model: type[BaseModel], path: tuple[int | str, ...]) -> Iterator[str]:
-    for word in path:
-        if isinstance(word, str):
-            fields = {field.alias: field.annotation for field in model.model_fields.values()}
-            model = next(_models(fields[word]))
-    return (str(field.alias) for field in model.model_fields.values())
-
-
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The models in an annotation such as `list[Model] | None`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from _models(argument)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, dict | list):
-        return "a mapping" if isinstance(value, dict) else "a list"
-    text = "nothing" if value is None else repr(value)
-    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"

@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
 from cri_resmgr.cli.simulating import documents
 from cri_resmgr.cli.simulating.documents import Bytes, CpuList, Part
-from cri_resmgr.config import check, texts
+from cri_resmgr.config import check, messages, texts
 from cri_resmgr.errors import BadInput
 from cri_resmgr.host import grids, topology
 from cri_resmgr.values.machines import Machine, MemoryKind
@@ -33,7 +33,7 @@ def _each(value: Any) -> Any:
             found.append(amount.validate_python(item))
         except ValidationError as error:
             where = f"item {index + 1}: " if isinstance(value, list) else ""
-            raise documents.refused(where + error.errors()[0]["msg"]) from error
+            raise messages.refused(where + error.errors()[0]["msg"]) from error
     return found if isinstance(value, list) else found[0]
 
 
@@ -42,7 +42,7 @@ def _kind(word: Any) -> MemoryKind:
         return MemoryKind(word)
     except ValueError as error:
         words = ", ".join(kind.value for kind in MemoryKind)
-        raise documents.refused(f"{word!r} is no kind of memory; write one of {words}") from error
+        raise messages.refused(f"{word!r} is no kind of memory; write one of {words}") from error
 
 
 class MemoryNodePart(Part):

@@ -37,6 +37,7 @@ from cri_resmgr.cli.simulating.scenario_parts import (
 from cri_resmgr.config import check, texts
 from cri_resmgr.config.problems import Invalid
 from cri_resmgr.config.settings import Settings
+from cri_resmgr.config.trees import Path, Tree
 from cri_resmgr.errors import BadInput
 from cri_resmgr.policies.contract import Policy
 from cri_resmgr.policies.declarations import Amounts, Declared
@@ -61,7 +62,7 @@ def read(path: str, make: Make) -> tuple[steps.Step, ...]:
 class _Reader:
     """Goes through the steps of one file, and knows which names there can be so far."""
 
-    def __init__(self, tree: texts.Tree, make: Make) -> None:
+    def __init__(self, tree: Tree, make: Make) -> None:
         self._tree, self._make = tree, make
         self._containers: dict[str, set[str]] = {}  # by pod
         self._sure = True  # that these are all: a step that cannot be read may have brought others
@@ -80,7 +81,7 @@ class _Reader:
             (kind,) = said.model_fields_set
             yield from self._step(kind, getattr(said, kind), (index, kind), name)
 
-    def _step(self, kind: str, said: Any, at: texts.Path, name: str) -> Iterator[steps.Step]:
+    def _step(self, kind: str, said: Any, at: Path, name: str) -> Iterator[steps.Step]:
         def wrong(message: str) -> None:
             documents.note(self._tree, at, message, where=f"{name}: {kind}")
 
@@ -131,7 +132,7 @@ class _Reader:
             known = ", ".join(sorted(self._containers[said.pod]))
             wrong(f"pod '{said.pod}' has no container '{container}', but {known}")
 
-    def _configure(self, said: dict[str, Any], at: texts.Path, name: str) -> Iterator[steps.Step]:
+    def _configure(self, said: dict[str, Any], at: Path, name: str) -> Iterator[steps.Step]:
         try:
             yield steps.Configure(self._make(check.settings(yaml.safe_dump(said, sort_keys=False), name)))
         except Invalid as error:

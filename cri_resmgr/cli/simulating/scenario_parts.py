@@ -4,9 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from cri_resmgr.cli.simulating import documents
 from cri_resmgr.cli.simulating.documents import Bytes, Millicpu, Name, Part
-from cri_resmgr.config import durations
+from cri_resmgr.config import durations, messages
 from cri_resmgr.errors import BadInput
 
 _NOT_OURS = ("ephemeral-storage", "hugepages-")
@@ -23,9 +22,9 @@ def _seconds(value: Any) -> float:
     try:
         found_s = durations.seconds(str(value))
     except BadInput as error:
-        raise documents.refused(str(error)) from error
+        raise messages.refused(error) from error
     if found_s < 0:
-        raise documents.refused(f"'{value}' is in the past; {durations.REMEDY}")
+        raise messages.refused(f"'{value}' is in the past; {durations.REMEDY}")
     return found_s
 
 

@@ -7,6 +7,7 @@ from cri_resmgr.errors import BadInput
 from cri_resmgr.host.grids import MemoryNode, grid
 from cri_resmgr.policies.declarations import Amounts, Declared
 from cri_resmgr.policies.none import NonePolicy
+from cri_resmgr.policies.registry import POLICIES
 from cri_resmgr.values.machines import MemoryKind
 
 
@@ -214,11 +215,11 @@ def test_everything_that_is_wrong_with_a_scenario_is_said_at_once(scenario):
         "line 4: step 1: create.containers[0].limits.memroy: unknown key; did you mean memory?",
         "line 5: step 2: create.pod: 'a:b' is no name; write one without blanks, ':' and '/'",
         "line 5: step 2: create.containers: a list will not do; write one at least",
-        "line 6: step 3: start.exit: unknown key; known: pod, container",
+        "line 6: step 3: start.exit: unknown key; known here: pod, container",
         "line 7: step 4: must be exactly one of create, start, exit, delete, resize, configure, restart, wait",
         "line 8: step 5: wait: '5' is no duration; write a number with its unit, such as 1.5s, 300ms or 1h2m",
         "line 9: step 6: configure.policy.Active: 'nun' is not a policy of this build; known: "
-        + ", ".join(sorted(scenario_files.check.models.registry.POLICIES)),
+        + ", ".join(sorted(POLICIES)),
         "line 9: step 6: configure.polcy: unknown key; did you mean policy?",
         "line 10: step 7: delete: says nothing; write keys and values below it",
         "line 11: step 8: 7 will not do; write keys and values below it",

@@ -1,5 +1,6 @@
 import io
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -155,6 +156,19 @@ def test_dotted_keys_work_at_any_level():
     )
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["policy: {none: }", "logger: {Klog: }", "logger.Klog:", "policy: {topology-aware: , memtier: }", "policy.none:"],
+)
+def test_so_is_a_section_within_a_section(text):
+    assert settings(text).policy == PolicySettings()
+
+
+def test_a_dot_goes_deeper_in_sections_only():
+    (said,) = problems("policy: {ReservedResources: {CPU.x: 1}}")
+    assert "policy.ReservedResources: 'CPU.x' is no domain; only CPU is" in said
+
+
 @pytest.mark.parametrize("text", ["policy: {Active: null}", "policy: {Active: 'null'}", "policy: {Active: }"])
 def test_the_seeds_policy_null_is_none_and_the_user_is_told(text):
     given = settings(text)
@@ -203,7 +217,7 @@ def test_tracing_that_is_off_is_taken(off):
         ("polcy: {}", "polcy: unknown key; did you mean policy?"),
         ("zzz: 1", "zzz: unknown key; known here: policy, resource-manager, logger, dump, instrumentation"),
         ("logger: {Klog: {verbose: 1}}", "logger.Klog.verbose: unknown key; known here: v, vmodule"),
-        ("policy: {none: {PinCPU: true}}", "policy.none.PinCPU: unknown key; nothing can be said here"),
+        ("policy: {none: {PinCPU: true}}", "policy.none.PinCPU: unknown key; known here: nothing"),
         ("policy.balloons: {}", "not in this version, it comes with policy balloons; remove it"),
         ("policy.topology-aware: 3", "policy.topology-aware: 3 will not do; write keys and values below it"),
         ("policy.topology-aware: {PinCpu: true}", "policy.topology-aware.PinCpu: unknown key; did you mean PinCPU?"),
@@ -235,12 +249,16 @@ def test_tracing_that_is_off_is_taken(off):
         ("policy: {ReservedResources: 3}", "policy.ReservedResources: 3 will not do; write keys and values below it"),
         ("logger: {LogSource: 'yes'}", "logger.LogSource: 'yes' will not do; write true or false"),
         ("logger: {Level: loud}", "logger.Level: 'loud' is no level"),
+        ("logger: {Level: ''}", "logger.Level: '' is no level"),
+        ("logger: {Logger: ''}", "logger.Logger: '' is no form of log lines"),
         ("logger: {Logger: xml}", "logger.Logger: 'xml' is no form of log lines; write fmt or json"),
         ("logger: {Debug: on}", "logger.Debug: True will not do; write a text; quote it"),
         ("logger: {Debug: 'maybe:x'}", "logger.Debug: 'maybe:x': 'maybe' is no state"),
         ("logger: {Enable: {relay: 3}}", "logger.Enable: a mapping will not do; write a text"),
         ("logger: {Klog: {v: many}}", "logger.Klog.v: 'many' will not do; write a whole number"),
         ("logger: {Klog: {stderrthreshold: 9}}", "logger.Klog.stderrthreshold: '9' is no severity"),
+        ("logger: {Klog: {stderrthreshold: true}}", "logger.Klog.stderrthreshold: True will not do; write a text"),
+        ("logger: {Klog: {stderrthreshold: ''}}", "logger.Klog.stderrthreshold: '' is no severity"),
         ("logger: {Klog: {log_file: here}}", "logger.Klog.log_file: 'here' is not absolute"),
         ("dump: {Config: 'loud:.*'}", "dump.Config: 'loud:.*': 'loud' is not a level; use off, short or full"),
         ("dump: {config: 'full:.*'}", "dump.config: unknown key; did you mean Config?"),
@@ -308,6 +326,50 @@ def test_every_key_is_documented():
                 yield from undocumented(field.annotation, f"{path}.{field.alias or name}")
 
     assert list(undocumented(models.Configuration)) == []
+
+
+CONFIG_MAP = {
+    "policy": "Active: topology-aware\nReservedResources: {cpu: 750m}\n",
+    "policy.topology-aware": "PinCPU: false\n",
+    "dump.Config": "full:.*",
+    "logger": "# nothing to say\n",
+}
+
+
+def test_a_config_map_means_what_a_file_with_its_sections_means():
+    file = settings("""
+policy: {Active: topology-aware, ReservedResources: {cpu: 750m}, topology-aware: {PinCPU: false}}
+dump: {Config: "full:.*"}
+""")
+    given = check.settings_of_sections(CONFIG_MAP, "kube-system/cri-resmgr-config.default")
+    assert replace(given, digest="", source="") == replace(file, digest="", source="")
+    assert given.source == "kube-system/cri-resmgr-config.default"
+
+
+def test_the_digest_of_a_config_map_is_about_what_it_says_and_not_the_order_of_its_keys():
+    def digest(data):
+        return check.settings_of_sections(data, "x").digest
+
+    assert digest(CONFIG_MAP) == digest(dict(reversed(CONFIG_MAP.items())))
+    assert digest({"policy": "", "logger": ""}) != digest({"policy": ""}) != digest({})
+
+
+def test_all_that_is_wrong_in_a_config_map_is_said_with_its_key_and_the_line_in_it():
+    data = {"policy": "Active: none\nPinCPU: true\n", "polcy": "", "logger": "\nLevel: loud\n", "rdt": "{}"}
+    with pytest.raises(Invalid) as caught:
+        check.settings_of_sections(data, "cm")
+    assert str(caught.value).splitlines() == [
+        (
+            "cm: line 2 of logger: logger.Level: 'loud' is no level; write one of "
+            "debug, info, warning, error, fatal, panic"
+        ),
+        "cm: line 1 of polcy: polcy: unknown key; did you mean policy?",
+        (
+            "cm: line 2 of policy: policy.PinCPU: unknown key; known here: Active, AvailableResources, "
+            "ReservedResources, PinnableRuntimeHandlers, topology-aware, memtier"
+        ),
+        "cm: line 1 of rdt: rdt: not in this version, it comes with the RDT controller; remove it",
+    ]
 
 
 def test_a_file_is_read_as_utf8(tmp_path):
