@@ -4,7 +4,8 @@ The machine is a tree of pools, from NUMA nodes up to the whole.  Every containe
 suits it best.  There it has CPUs of its own, or shares with all the others that are in that pool or around it, or both.
 
     limits, growing, tree           the machine: which CPUs may be used, and the pools that they make
-    settings, options, requests     the container: what it wants, by its spec, its annotations, the configuration
+    settings, options               the configuration
+    asking, requests                the container: what it wants, by its spec, its annotations, the configuration
     state, capacity, tiers          what is given to whom, and what each pool could still give
     hinting, attracting, scoring    how well each pool suits a request
     ordering, choosing              which of them is the best, and by which rule

@@ -16,9 +16,9 @@ _NAMED_POOLS = 8
 
 def candidates(choice: Choice, request: Request) -> tuple[Candidate, ...]:
     """All pools that came into question, the best first, and why the others are not it."""
-    best, *others = choice.ranking
-    worse = (Candidate(score.pool.name, _shown(score, request), _verdict(best, score, request)) for score in others)
-    return (Candidate(best.pool.name, _shown(best, request), "chosen"), *worse)
+    return tuple(
+        Candidate(score.pool.name, _shown(score, request), _verdict(choice, score, request)) for score in choice.ranking
+    )
 
 
 def reasons(grant: Grant, pins: Pins, choice: Choice | None = None) -> tuple[str, ...]:
@@ -29,11 +29,15 @@ def reasons(grant: Grant, pins: Pins, choice: Choice | None = None) -> tuple[str
 
 def refusal(choice: Choice, request: Request) -> str:
     """What is short, by how much, in which pools, and what would help."""
+    return f"{request.reasons[0]}, but {_lacks(choice)}. {_remedy(choice, request)}"
+
+
+def _lacks(choice: Choice) -> str:
     lacks: dict[str, list[str]] = {}
     for score in sorted(choice.ranking, key=lambda score: -score.pool.index):
         lacks.setdefault(_lack(score), []).append(score.pool.name)
-    told = "; ".join(f"short of {lack}: {_listed(names)}" for lack, names in lacks.items())
-    return f"{request.reasons[0]}, but no pool can hold it; {told}. {_remedy(choice, request)}"
+    told = (f"short of {lack}: {_listed(names)}" for lack, names in lacks.items())
+    return f"no pool can hold it; {'; '.join(told)}"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -59,7 +63,7 @@ def _cpus(grant: Grant, pins: Pins) -> Iterator[str]:
     elif grant.shares:
         yield f"shares CPUs {cpusets.text(pins.shared_cpus(grant))} of {grant.pool.name}"
     if grant.unplaced:
-        yield "it fits nowhere: nothing is promised to it"
+        yield "it runs already, and nothing could be promised to it"
     elif grant.request.reserved and not grant.reserved:
         yield "the reserved CPUs are used up"
     if grant.request.isolate and not grant.isolated:
@@ -70,10 +74,12 @@ def _chosen(grant: Grant, choice: Choice | None) -> Iterator[str]:
     if choice is None:
         return
     best, *others = choice.ranking
-    if others and others[0].fit is not Fit.NOT:
+    if not choice.fits:
+        yield _lacks(choice)
+    elif others and others[0].fit is not Fit.NOT:
         yield f"{best.pool.name} rather than {others[0].pool.name}, which {decisive(best, others[0], grant.request)}"
     elif others:
-        yield f"no other pool can hold it: {others[0].pool.name} is short of {_lack(others[0])}"
+        yield "no other pool can hold it"
     if choice.wish.note:
         yield choice.wish.note
 
@@ -101,8 +107,10 @@ def _shown(score: Score, request: Request) -> dict[str, float | str]:
     return shown
 
 
-def _verdict(best: Score, score: Score, request: Request) -> str:
-    return f"short of {_lack(score)}" if score.fit is Fit.NOT else decisive(best, score, request)
+def _verdict(choice: Choice, score: Score, request: Request) -> str:
+    if score.fit is Fit.NOT:
+        return f"short of {_lack(score)}"
+    return "chosen" if score is choice.best else decisive(choice.best, score, request)
 
 
 def _lack(score: Score) -> str:

@@ -68,7 +68,7 @@ def grown(machine: Machine, limits: Limits, allocator: Allocator) -> Tree:
             locality=place.branch.locality,
         )
         pools.append(pool)
-    return Tree(tuple(pools), allocator)
+    return Tree(tuple(pools), tuple(core.cpus for core in machine.cores), allocator)
 
 
 def _trunk(machine: Machine) -> _Branch:

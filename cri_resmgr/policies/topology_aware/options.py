@@ -32,7 +32,7 @@ class Section(BaseModel):
     """Containers are held to the CPUs that they were given; false gives them, and leaves the containers alone."""
 
     pin_memory: bool = Field(default=_DEFAULTS.pin_memory, alias="PinMemory")
-    """The same of memory nodes."""
+    """Containers are held to the memory nodes that they were given; false leaves their memory alone."""
 
     prefer_isolated_cpus: bool = Field(default=_DEFAULTS.prefer_isolated_cpus, alias="PreferIsolatedCPUs")
     """A Guaranteed container with one whole CPU gets a kernel-isolated one, if there is one. The annotation
@@ -56,9 +56,9 @@ class Section(BaseModel):
     dirty_bit_scan_period: Any = Field(default=None, alias="DirtyBitScanPeriod", exclude=True)
     """No effect; the predecessor's documents have it, its code has not."""
     page_move_period: Any = Field(default=None, alias="PageMovePeriod", exclude=True)
-    """No effect; the same."""
+    """No effect; the predecessor's documents have it, its code has not."""
     page_move_count: Any = Field(default=None, alias="PageMoveCount", exclude=True)
-    """No effect; the same."""
+    """No effect; the predecessor's documents have it, its code has not."""
 
     def without_effect(self) -> list[str]:
         """The keys that are said and do nothing."""

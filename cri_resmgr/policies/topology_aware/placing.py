@@ -14,7 +14,6 @@ from cri_resmgr.policies.topology_aware.requests import Request, Wish
 from cri_resmgr.policies.topology_aware.scoring import reserve_holds
 from cri_resmgr.policies.topology_aware.state import Draft, Grant
 from cri_resmgr.policies.topology_aware.tree import Pool
-from cri_resmgr.values.machines import Priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +24,22 @@ class Placed:
     choice: Choice | None = None
 
 
-def place(draft: Draft, key: str, request: Request, *, warm: bool = False, hint: Pool | None = None) -> Placed:
+def place(draft: Draft, key: str, request: Request, *, warm: bool = False) -> Placed:
     """Choose a pool for a container that holds nothing yet, and give it what it wants. Raises PolicyRefusal."""
-    choice = choose(draft, request, warm=warm, hint=hint)
+    choice = choose(draft, request, warm=warm)
     if not choice.fits:
         raise PolicyRefusal(explaining.refusal(choice, request))
     return Placed(fulfil(draft, key, request, choice=choice), choice)
+
+
+def tolerate(draft: Draft, key: str, request: Request, *, warm: bool, hint: Pool | None = None) -> Placed:
+    """The same for a container that runs already: where it fits nowhere it shares, and nothing is promised to it."""
+    choice = choose(draft, request, warm=warm, hint=hint)
+    if choice.fits:
+        return Placed(fulfil(draft, key, request, choice=choice), choice)
+    root = draft.tree.root
+    draft.put(key, Grant(request, root, root, reserved=request.reserved or not draft.free(root), unplaced=True))
+    return Placed(draft.grants[key], choice)
 
 
 def fulfil(draft: Draft, key: str, request: Request, *, choice: Choice) -> Grant:
@@ -48,9 +57,10 @@ def fulfil(draft: Draft, key: str, request: Request, *, choice: Choice) -> Grant
 def with_cpus(draft: Draft, grant: Grant, count: int, *, isolate: bool) -> Grant:
     """The grant with so many more CPUs of its pool to itself."""
     if isolate:
-        cpus = draft.tree.allocator.allocate(grant.pool.isolated & ~draft.taken, count, prefer=Priority.HIGH)
-        return replace(grant, isolated=grant.isolated | cpus)
-    return replace(grant, exclusive=grant.exclusive | slicing.sliced(draft, grant.pool, count))
+        free = grant.pool.isolated & ~draft.taken
+        return replace(grant, isolated=grant.isolated | draft.tree.chosen(free, count, beside=grant.own))
+    cpus = slicing.sliced(draft, grant.pool, count, beside=grant.own)
+    return replace(grant, exclusive=grant.exclusive | cpus)
 
 
 def with_memory(draft: Draft, grant: Grant, wish: Wish) -> Grant:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from cri_resmgr.policies.allocating import Allocator
 from cri_resmgr.policies.contract import Answer, Context, Policy, Pool, Restored
-from cri_resmgr.policies.topology_aware import explaining, rebalancing, requests, restoring, viewing
+from cri_resmgr.policies.topology_aware import asking, explaining, rebalancing, restoring, viewing
 from cri_resmgr.policies.topology_aware.growing import grown
 from cri_resmgr.policies.topology_aware.limits import limits
 from cri_resmgr.policies.topology_aware.placing import Placed, place
@@ -29,14 +29,14 @@ class TopologyAware:
         self._settings = Settings(**context.options)
         allocator = Allocator(context.machine)
         self._tree = grown(context.machine, limits(context, allocator), allocator)
-        self._terms = requests.terms(
+        self._terms = asking.terms(
             self._settings, context.machine, tree=self._tree, pinnable_handlers=context.pinnable_handlers
         )
 
     def restore(self, running: Sequence[tuple[Container, Pod]]) -> Restored:
         """Begin with what runs."""
         draft = Draft(self._tree, empty(self._tree))
-        formers = [restoring.Former(c.key, requests.request(c, pod, self._terms), c.holding) for c, pod in running]
+        formers = [restoring.Former(c.key, asking.request(c, pod, self._terms), c.holding) for c, pod in running]
         placed = restoring.restore(draft, formers)
         pins = Pins(draft, self._settings)
         found = {}
@@ -50,7 +50,7 @@ class TopologyAware:
         """Decide about a container that does not exist yet. Raises PolicyRefusal."""
         draft = Draft(self._tree, state)
         draft.drop(container.key)
-        request = requests.request(container, pod, self._terms)
+        request = asking.request(container, pod, self._terms)
         placed = place(draft, container.key, request)
         return self._answer(state, draft, container.key, placed=placed, event="came")
 
@@ -59,7 +59,7 @@ class TopologyAware:
         if container.key not in state.grants:
             return self.create(state, container, pod)
         draft = Draft(self._tree, state)
-        request = requests.request(container, pod, self._terms)
+        request = asking.request(container, pod, self._terms)
         placed = resize(draft, container.key, request)
         return self._answer(state, draft, container.key, placed=placed, event="was resized")
 

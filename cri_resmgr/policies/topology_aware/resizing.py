@@ -8,7 +8,15 @@ none of this is possible it is placed anew, as if it had just been created.
 from dataclasses import replace
 
 from cri_resmgr.policies.topology_aware.capacity import capacity, memory
-from cri_resmgr.policies.topology_aware.placing import Placed, place, set_aside, settle, with_cpus, with_memory
+from cri_resmgr.policies.topology_aware.placing import (
+    Placed,
+    place,
+    set_aside,
+    settle,
+    tolerate,
+    with_cpus,
+    with_memory,
+)
 from cri_resmgr.policies.topology_aware.requests import Request, Wish
 from cri_resmgr.policies.topology_aware.scoring import Score, bytes_short, scores
 from cri_resmgr.policies.topology_aware.state import Draft, Grant
@@ -26,6 +34,8 @@ def resize(draft: Draft, key: str, request: Request) -> Placed:
     if stays := _in_place(draft, key, old, request=request):
         return Placed(settle(draft, key, stays))
     set_aside(draft, key)
+    if old.unplaced:
+        return tolerate(draft, key, request, warm=not old.cold)
     return place(draft, key, request, warm=not old.cold)
 
 

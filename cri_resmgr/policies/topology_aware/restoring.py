@@ -13,7 +13,7 @@ from cri_resmgr.policies.requirements import Qos
 from cri_resmgr.policies.topology_aware import remembering
 from cri_resmgr.policies.topology_aware.capacity import need
 from cri_resmgr.policies.topology_aware.lifting import crowded_tiers
-from cri_resmgr.policies.topology_aware.placing import Placed, place
+from cri_resmgr.policies.topology_aware.placing import Placed, tolerate
 from cri_resmgr.policies.topology_aware.requests import Request
 from cri_resmgr.policies.topology_aware.resizing import resize
 from cri_resmgr.policies.topology_aware.state import Draft, Grant
@@ -72,13 +72,7 @@ def _placed(draft: Draft, former: Former) -> Placed:
     said = remembering.read(former.holding)
     hint = draft.tree.named(former.holding.pool) if said else None
     warm = "cold" not in said.get("marks", ())
-    try:
-        return place(draft, former.key, former.request, warm=warm, hint=hint)
-    except PolicyRefusal:
-        root = draft.tree.root
-        grant = Grant(former.request, root, root, reserved=not draft.free(root), unplaced=True)
-        draft.put(former.key, grant)
-        return Placed(grant)
+    return tolerate(draft, former.key, former.request, warm=warm, hint=hint)
 
 
 def _resized(draft: Draft, former: Former) -> Placed:

@@ -12,16 +12,14 @@ from dataclasses import replace
 from cri_resmgr.policies.topology_aware.capacity import loose, need
 from cri_resmgr.policies.topology_aware.state import Draft, Grant
 from cri_resmgr.policies.topology_aware.tree import Pool
-from cri_resmgr.values.machines import Priority
 
 
-def sliced(draft: Draft, pool: Pool, count: int) -> int:
-    """So many CPUs of the pool's shared set, which must be able to give them."""
+def sliced(draft: Draft, pool: Pool, count: int, *, beside: int) -> int:
+    """So many CPUs of a pool's shared set, which must have them; first from cores that `beside` has begun."""
     counts = loose(draft)
-    offered = draft.free(pool)
-    if counts[pool.index] >= count:
-        offered = _offered(draft, pool, counts)
-    return draft.tree.allocator.allocate(offered, count, prefer=Priority.HIGH)
+    enough = counts[pool.index] >= count
+    offered = _offered(draft, pool, counts, beside=beside) if enough else draft.free(pool)
+    return draft.tree.chosen(offered, count, beside=beside)
 
 
 def make_room(draft: Draft, pool: Pool) -> None:
@@ -33,14 +31,14 @@ def make_room(draft: Draft, pool: Pool) -> None:
             draft.put(key, replace(grant, pool=draft.tree.pools[below.parent]))
 
 
-def _offered(draft: Draft, pool: Pool, counts: Sequence[int]) -> int:
+def _offered(draft: Draft, pool: Pool, counts: Sequence[int], *, beside: int) -> int:
     """What the parts of a pool can do without."""
     offered = pool.apart & ~draft.taken
     for part in draft.tree.pools[pool.first : pool.index]:
         if part.parent == pool.index:
-            given = _offered(draft, part, counts)
+            given = _offered(draft, part, counts, beside=beside)
             most = min(counts[part.index], given.bit_count())
-            offered |= draft.tree.allocator.allocate(given, most, prefer=Priority.HIGH)
+            offered |= draft.tree.chosen(given, most, beside=beside)
     return offered
 
 

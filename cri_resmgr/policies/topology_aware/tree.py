@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from cri_resmgr.policies.allocating import Allocator
 from cri_resmgr.policies.topology_aware import tiers
+from cri_resmgr.values.machines import Priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +67,25 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """All pools by number, and who chooses among their CPUs."""
+    """All pools by number, the cores, and who chooses among CPUs."""
 
     pools: tuple[Pool, ...]
+    cores: tuple[int, ...]
     allocator: Allocator
 
     @property
     def root(self) -> Pool:
         """The pool around all others."""
         return self.pools[-1]
+
+    def chosen(self, free: int, count: int, *, beside: int = 0) -> int:
+        """So many of the free CPUs; first those that share a core with the ones that they are to be `beside`."""
+        begun = 0
+        for core in self.cores if beside else ():
+            begun |= core if core & beside else 0
+        siblings = free & begun
+        first = self.allocator.allocate(siblings, min(count, siblings.bit_count()), prefer=Priority.HIGH)
+        return first | self.allocator.allocate(free & ~first, count - first.bit_count(), prefer=Priority.HIGH)
 
     def named(self, name: str) -> Pool | None:
         """The pool of that name."""

@@ -93,6 +93,10 @@ class Node:
         asked.setdefault("limit", asked.get("cpu", 0))
         return self.stage.update(key(name), resources(**asked))
 
+    def restore(self, **context: object) -> None:
+        """The daemon starts again with another configuration."""
+        self.stage.restore(make(self.machine, **context))
+
     def end(self, *names: str) -> None:
         for name in names:
             self.stage.exit(key(name))
@@ -113,6 +117,10 @@ class Node:
     def pool(self, name: str) -> str:
         return self.container(name).holding.pool
 
+    def free_millicpu(self, pool_name: str) -> int:
+        pools = self.stage.policy.pools(self.stage.state)
+        return next(pool.free_millicpu for pool in pools if pool.name == pool_name)
+
     def own(self, name: str) -> str:
         holding = self.container(name).holding
         return holding.exclusive or holding.isolated
@@ -124,6 +132,12 @@ def key(name: str) -> str:
 
 
 def make(
-    machine: Machine = N4C16, *, reserved: CpuLimit | None = O1, available: CpuLimit | None = None, **options: object
+    machine: Machine = N4C16,
+    *,
+    reserved: CpuLimit | None = O1,
+    available: CpuLimit | None = None,
+    maker: str = "make",
+    **options: object,
 ) -> Policy:
-    return topology_aware.make(Context(machine, available=available, reserved=reserved, options=options))
+    context = Context(machine, available=available, reserved=reserved, options=options)
+    return getattr(topology_aware, maker)(context)

@@ -9,7 +9,7 @@ from cri_resmgr.host.distances import extended
 from cri_resmgr.host.grids import grid
 from cri_resmgr.policies.allocating import Allocator
 from cri_resmgr.policies.contract import Context
-from cri_resmgr.policies.topology_aware import attracting, requests
+from cri_resmgr.policies.topology_aware import asking, attracting
 from cri_resmgr.policies.topology_aware.capacity import capacity
 from cri_resmgr.policies.topology_aware.growing import grown
 from cri_resmgr.policies.topology_aware.limits import limits
@@ -93,9 +93,9 @@ def looked_at(*, cpu: int, memory: int, pulls: dict[str, int] | None = None) -> 
     """The pools of the server for a Guaranteed container, the best first."""
     tree = tree_of(SERVER)
     draft = Draft(tree, empty(tree))
-    terms = requests.terms(Settings(), SERVER, tree=tree, pinnable_handlers=frozenset({""}))
+    terms = asking.terms(Settings(), SERVER, tree=tree, pinnable_handlers=frozenset({""}))
     container = Container("p", "c", 0, asked=resources(cpu=cpu, limit=cpu, memory=memory))
-    request = requests.request(container, Pod("p", "p", "default", "p", "/kubepods/podp"), terms)
+    request = asking.request(container, Pod("p", "p", "default", "p", "/kubepods/podp"), terms)
     felt = attracting.spread(draft, Counter({tree.named(name).index: weight for name, weight in (pulls or {}).items()}))
     wish = next(request.wishes(warm=False))
     return ranked(scores(draft, request, wish, capacity=capacity(draft), pulls=felt), request)
