@@ -44,7 +44,7 @@ mutants: venv ## break the relay on purpose in a hundred places: each must fail 
 docs: venv ## write the generated pages anew
 	$(PY) hacks/make-flag-docs > docs/flags.md
 
-proto: venv ## write cri/api_pb2.py anew
+proto: venv ## write the *_pb2.py files anew
 	hacks/make-proto
 
 requirements: ## resolve the hashed requirement files anew (needs uv)

@@ -1,0 +1,138 @@
+"""What the node agent and the daemon say to each other, as plain values: bytes of `protocol.proto` on one side of it.
+
+Each message has a function that writes it and one that reads it, so either end needs this module and a way to carry
+bytes: `wire.server` in the daemon, grpcio in the agent.  A field that a newer peer adds is passed over.
+
+`Status` answers one JSON object; a reader takes what it knows:
+
+    policy       the active one
+    config       {source, digest, error}: what is in use, and why the last one was refused, "" if it was not
+    health       [reason]: empty when all is well
+    events       [{kind, text, first_s, last_s, count, namespace, pod, pod_uid, container}], oldest first
+    next         what to ask for next time to hear of later events only
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from cri_resmgr.config import protocol_pb2 as pb
+
+SERVICE = "criresmgr.config.v1.Config"
+SET_CONFIG, SET_ADJUSTMENTS, STATUS, METRICS = (
+    f"/{SERVICE}/{method}" for method in ("SetConfig", "SetAdjustments", "Status", "Metrics")
+)
+
+M = TypeVar("M", bound=Message)
+
+
+class Unreadable(Exception):  # noqa: N818 - the other side's mistake
+    """Bytes that are no such message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """A configuration that the agent gives; `settings` is the text of `Settings.to_json`."""
+
+    node: str
+    source: str
+    version: str
+    settings: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What has become of it: no `error` if it is in use; `digest` says which configuration is."""
+
+    error: str
+    digest: str
+
+
+def write_config(pushed: Pushed) -> bytes:
+    """The request of SetConfig."""
+    return pb.SetConfigRequest(
+        node_name=pushed.node, source=pushed.source, resource_version=pushed.version, settings=pushed.settings
+    ).SerializeToString()
+
+
+def read_config(data: bytes) -> Pushed:
+    """The same on the other side. Raises Unreadable, as all that read."""
+    found = _read(pb.SetConfigRequest(), data)
+    return Pushed(found.node_name, found.source, found.resource_version, found.settings)
+
+
+def write_verdict(verdict: Verdict) -> bytes:
+    """The reply of SetConfig."""
+    return pb.SetConfigReply(error=_text(verdict.error), digest=verdict.digest).SerializeToString()
+
+
+def read_verdict(data: bytes) -> Verdict:
+    """The same on the other side."""
+    found = _read(pb.SetConfigReply(), data)
+    return Verdict(found.error, found.digest)
+
+
+def write_adjustments(node: str, adjustments: str) -> bytes:
+    """The request of SetAdjustments; `adjustments` is a JSON object of specs by name."""
+    return pb.SetAdjustmentsRequest(node_name=node, adjustments=adjustments).SerializeToString()
+
+
+def read_adjustments(data: bytes) -> tuple[str, str]:
+    """The same on the other side: node and adjustments."""
+    found = _read(pb.SetAdjustmentsRequest(), data)
+    return found.node_name, found.adjustments
+
+
+def write_errors(errors: Mapping[str, str]) -> bytes:
+    """The reply of SetAdjustments: texts by container id or adjustment."""
+    return pb.SetAdjustmentsReply(errors={_text(k): _text(v) for k, v in errors.items()}).SerializeToString()
+
+
+def read_errors(data: bytes) -> dict[str, str]:
+    """The same on the other side."""
+    return dict(_read(pb.SetAdjustmentsReply(), data).errors)
+
+
+def write_status_question(events_since: int) -> bytes:
+    """The request of Status."""
+    return pb.StatusRequest(events_since=events_since).SerializeToString()
+
+
+def read_status_question(data: bytes) -> int:
+    """The same on the other side."""
+    return _read(pb.StatusRequest(), data).events_since
+
+
+def write_status(status: str) -> bytes:
+    """The reply of Status: JSON, as above."""
+    return pb.StatusReply(status=status).SerializeToString()
+
+
+def read_status(data: bytes) -> str:
+    """The same on the other side."""
+    return _read(pb.StatusReply(), data).status
+
+
+def write_metrics(text: str) -> bytes:
+    """The reply of Metrics, whose request is empty."""
+    return pb.MetricsReply(text=text).SerializeToString()
+
+
+def read_metrics(data: bytes) -> str:
+    """The same on the other side."""
+    return _read(pb.MetricsReply(), data).text
+
+
+def _read(message: M, data: bytes) -> M:
+    try:
+        message.ParseFromString(data)
+    except DecodeError as error:
+        raise Unreadable(f"this is no {message.DESCRIPTOR.name}: {error}") from error
+    return message
+
+
+def _text(text: str) -> str:
+    """With what is no Unicode, say of a file name in an error, replaced."""
+    return text.encode(errors="replace").decode()

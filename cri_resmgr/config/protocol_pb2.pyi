@@ -1,0 +1,70 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class SetConfigRequest(_message.Message):
+    __slots__ = ("node_name", "source", "resource_version", "settings")
+    NODE_NAME_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    node_name: str
+    source: str
+    resource_version: str
+    settings: str
+    def __init__(self, node_name: _Optional[str] = ..., source: _Optional[str] = ..., resource_version: _Optional[str] = ..., settings: _Optional[str] = ...) -> None: ...
+
+class SetConfigReply(_message.Message):
+    __slots__ = ("error", "digest")
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    error: str
+    digest: str
+    def __init__(self, error: _Optional[str] = ..., digest: _Optional[str] = ...) -> None: ...
+
+class SetAdjustmentsRequest(_message.Message):
+    __slots__ = ("node_name", "adjustments")
+    NODE_NAME_FIELD_NUMBER: _ClassVar[int]
+    ADJUSTMENTS_FIELD_NUMBER: _ClassVar[int]
+    node_name: str
+    adjustments: str
+    def __init__(self, node_name: _Optional[str] = ..., adjustments: _Optional[str] = ...) -> None: ...
+
+class SetAdjustmentsReply(_message.Message):
+    __slots__ = ("errors",)
+    class ErrorsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    ERRORS_FIELD_NUMBER: _ClassVar[int]
+    errors: _containers.ScalarMap[str, str]
+    def __init__(self, errors: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class StatusRequest(_message.Message):
+    __slots__ = ("events_since",)
+    EVENTS_SINCE_FIELD_NUMBER: _ClassVar[int]
+    events_since: int
+    def __init__(self, events_since: _Optional[int] = ...) -> None: ...
+
+class StatusReply(_message.Message):
+    __slots__ = ("status",)
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    status: str
+    def __init__(self, status: _Optional[str] = ...) -> None: ...
+
+class MetricsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class MetricsReply(_message.Message):
+    __slots__ = ("text",)
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    def __init__(self, text: _Optional[str] = ...) -> None: ...
