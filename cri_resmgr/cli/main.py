@@ -15,8 +15,8 @@ from cri_resmgr.cli import goflags
 from cri_resmgr.errors import BadInput, Error
 
 BUILD_VARIABLE = "CRI_RESMGR_BUILD"  # set by the bundle: the commit that it was made from
-_VERBS = ("config", "explain", "release", "simulate", "status")  # modules of `cli.verbs`
-_LATER = ("plan", "doctor", "replay", "config-help", "help")
+_VERBS = ("config", "config-help", "explain", "help", "release", "simulate", "status")
+_LATER = ("plan", "doctor", "replay")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,7 +61,8 @@ def _verb(words: Sequence[str], *, flags_given: bool) -> int:
         raise goflags.FlagError(f"unknown command line argument: {verb}")
     if flags_given:
         raise BadInput(f"flags before '{verb}' are the daemon's; write those of {verb} after it")
-    run: Callable[[Sequence[str]], int] = import_module(f"cri_resmgr.cli.verbs.{verb}").run
+    module = "config_help" if verb == "help" else verb.replace("-", "_")
+    run: Callable[[Sequence[str]], int] = import_module(f"cri_resmgr.cli.verbs.{module}").run
     return run(rest)
 
 

@@ -51,11 +51,11 @@ class Policy(Section):
     """The policy's name; `cri-resmgr --list-policies` prints those there are. `null` is an old word for `none`."""
 
     available_resources: Constraint = Field(default_factory=dict)
-    """What containers may use. Below `CPU`: a set such as `cpuset:0-15` or `0-3,8`, an amount such as `8` or `7500m`,
-    or the set of a cgroup, `cgroup:DIRECTORY`. Policy `none` takes no notice of it."""
+    """What containers may use; everything that is online unless said. A bare number is an amount and never the id of a
+    CPU: one CPU of its own is `cpuset:3`. Policy `none` takes no notice of it."""
 
     reserved_resources: Constraint = Field(default_factory=dict)
-    """What is kept for the system and for `kube-system`, in the same forms."""
+    """What is kept for the system and for containers of `kube-system`. Policy `none` takes no notice of it."""
 
     pinnable_runtime_handlers: list[str] = Field(default=sorted(contract.PINNABLE_HANDLERS))
     """Runtime handlers whose containers can have CPUs of their own, `''` being the runtime's default. The threads of
@@ -86,8 +86,8 @@ class ResourceManager(Section):
     where the policy refuses for lack of resources, and passes where the policy breaks or takes too long."""
 
     drift_scan_interval: Interval = Field(default="10s", alias="driftScanInterval")
-    """Time between two looks at the CPUs and memory nodes that the kernel holds containers to, as a duration of `1s` or
-    more; what somebody else has changed is put right through the runtime. `0` for never."""
+    """Time between two looks at the CPUs and memory nodes that the kernel holds containers to; what somebody else has
+    changed is put right through the runtime. With `0` nobody looks."""
 
 
 class Klog(Section):
@@ -124,16 +124,16 @@ class Klog(Section):
 
 
 class Logger(Section):
-    """How and what is logged. What is not said here is as the command line has it."""
+    """How and what is logged."""
 
     level: Level | None = None
-    """Least level: debug, info, warning, error, fatal or panic."""
+    """Least level of the lines that are logged."""
 
     debug: SourceMap | None = None
     """Sources that log at debug level, such as `policy,relay`, `off:wire,on:*`, or `'*'` for all."""
 
     enable: SourceMap | None = None
-    """Sources that log at all, in the same form; all of them unless said otherwise."""
+    """Sources that log at all, such as `off:relay`; all of them unless said otherwise."""
 
     log_source: bool | None = None
     """false leaves the source out of each line."""
@@ -149,8 +149,8 @@ class Dump(Section):
     """Which CRI messages are written down, for those who look for a fault."""
 
     config: DumpRules = dumprules.DEFAULT
-    """Comma-separated `[LEVEL:]METHOD`, LEVEL being off, short or full, METHOD a name or an expression; the last match
-    decides. `full:.*` dumps everything."""
+    """How much of which calls: METHOD is a name or an expression, and the last one that matches decides. `full:.*`
+    dumps everything; that is meant for minutes, it costs every call some time."""
 
     debug: bool = False
     """Log dumps at debug level instead of info."""
@@ -166,19 +166,19 @@ class Instrumentation(Section):
     """Metrics and health."""
 
     http_endpoint: Address = Field(default="", alias="HTTPEndpoint")
-    """Where they are served: `unix:///PATH` or `127.0.0.1:PORT`; a bare `:PORT` is on this machine only."""
+    """Where they are served. A bare `:PORT` is on this machine only, since nobody authenticates there."""
 
     prometheus_export: bool = False
     """Serve `/metrics`."""
 
     sampling: TracingOff = "disabled"
-    """Tracing is not in this version: `disabled` or 0."""
+    """Tracing is not in this version."""
 
     jaeger_collector: NoCollector = ""
-    """Tracing is not in this version: empty."""
+    """Tracing is not in this version."""
 
     jaeger_agent: NoCollector = ""
-    """Tracing is not in this version: empty."""
+    """Tracing is not in this version."""
 
     report_period: Period = "15s"
     """No effect: metrics are always fresh."""
@@ -192,10 +192,11 @@ class Configuration(Section):
     policy: Policy = Policy()
     """Which policy decides, and about which CPUs."""
     resource_manager: ResourceManager = Field(default=ResourceManager(), alias="resource-manager")
-    """How decisions are brought to containers, and kept there."""
+    """How decisions are brought to containers, and kept there. A change counts from the next decision on."""
     logger: Logger = Logger()
-    """How and what is logged."""
+    """How and what is logged, from the moment on that the configuration is taken. What is not said here is as the
+    command line has it."""
     dump: Dump = Dump()
-    """Which CRI messages are written down."""
+    """Which CRI messages are written down, for those who look for a fault; from the next message on."""
     instrumentation: Instrumentation = Instrumentation()
-    """Metrics and health."""
+    """Where metrics and health are served. What has changed is served from there at once."""

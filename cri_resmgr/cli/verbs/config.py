@@ -1,20 +1,28 @@
-"""`cri-resmgr config check FILE`: is this configuration right, and if not, what is wrong where?
+"""`cri-resmgr config …`: is a configuration right, what does a key mean, what is there to say at all?
 
-The daemon runs it, too, with `--output json --limited`: law 11, it parses no configuration text itself.
+    config check FILE       is it right, and if not, what is wrong where?
+    config explain KEY      what does it mean, and where does a file say it?
+    config schema           everything as JSON schema, for editors
+
+The daemon runs the first, too, with `--output json --limited`: law 11, it parses no configuration text itself.
 """
 
 import json
 import resource
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from cri_resmgr.cli import goflags
+from cri_resmgr.cli import goflags, printing
 from cri_resmgr.config.child import LIMIT_ADDRESS_BYTES, LIMIT_ANSWER_BYTES, LIMIT_CPU_S
 from cri_resmgr.config.settings import Settings
 from cri_resmgr.errors import BadInput
 
-USAGE = "cri-resmgr config check [-output text|json] FILE    (- reads standard input)"
+PROGRAM = "cri-resmgr config"
+CHECK = f"{PROGRAM} check [-output text|json] FILE    (- reads standard input)"
+EXPLAIN = f"{PROGRAM} explain [-config FILE] KEY"
+SCHEMA = f"{PROGRAM} schema"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,37 +33,73 @@ class CheckFlags:
     limited: bool = goflags.switch("give up beyond limits of time and memory, as the daemon wants it")
 
 
+@dataclass(frozen=True, slots=True)
+class ExplainFlags:
+    """What `config explain` takes before or after the key."""
+
+    config: str = goflags.text("file in which to look for the key; '' for none")
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaFlags:
+    """What `config schema` takes: nothing."""
+
+
 def run(arguments: Sequence[str]) -> int:
     """Do what the words after `config` say; the exit code. Raises BadInput."""
-    match arguments:
-        case ["check", *rest]:
-            flags, files = goflags.parse(CheckFlags, rest, {}, program="cri-resmgr config check")
-        case _:
-            raise BadInput(f"config knows one thing to do, check; write {USAGE}")
+    verb = _VERBS.get(arguments[0]) if arguments else None
+    if verb is None:
+        raise BadInput(f"config does one of {', '.join(_VERBS)}; write\n{CHECK}\n{EXPLAIN}\n{SCHEMA}")
+    return verb(arguments[1:])
+
+
+def _check(arguments: Sequence[str]) -> int:
+    flags, files = goflags.parse(CheckFlags, arguments, {}, program=f"{PROGRAM} check")
     if len(files) != 1 or flags.output not in {"text", "json"}:
-        raise BadInput(f"config check takes one file; write {USAGE}")
+        raise BadInput(f"config check takes one file; write {CHECK}")
     if flags.limited:
         _limit_this_process()
-    return _check(files[0], as_json=flags.output == "json")
-
-
-def _check(path: str, *, as_json: bool) -> int:
     from cri_resmgr.config import check  # noqa: PLC0415 - pydantic and yaml, under the limits that were just set
 
     try:
-        settings = check.settings(check.read(path), path)
+        settings = check.settings(check.read(files[0]), files[0])
     except BadInput as error:
-        if not as_json:
+        if flags.output == "text":
             raise
         sys.stdout.write(json.dumps({"problems": str(error).splitlines()}) + "\n")
         return 2
-    sys.stdout.write((settings.to_json() if as_json else _told(settings)) + "\n")
-    return 0
+    return printing.lines([settings.to_json()] if flags.output == "json" else _told(settings))
 
 
-def _told(settings: Settings) -> str:
-    notes = (f"{settings.source}: note: {note}" for note in settings.notes)
-    return "\n".join((f"{settings.source}: right, policy {settings.policy.active}", *notes))
+def _explain(arguments: Sequence[str]) -> int:
+    key_first = bool(arguments) and not arguments[0].startswith("-")
+    in_order = [*arguments[1:], arguments[0]] if key_first else arguments
+    flags, keys = goflags.parse(ExplainFlags, in_order, {}, program=f"{PROGRAM} explain")
+    if len(keys) != 1:
+        raise BadInput(f"config explain takes one key; write {EXPLAIN}")
+    from cri_resmgr.config import check, explaining  # noqa: PLC0415
+
+    entries = explaining.find(check.ROOT, keys[0])
+    said = None
+    if flags.config:
+        text = check.read(flags.config)
+        check.settings(text, flags.config)
+        said = check.tree(text)
+    return printing.lines(line for entry in entries for line in explaining.lines(check.ROOT, entry, said, flags.config))
+
+
+def _schema(arguments: Sequence[str]) -> int:
+    _, words = goflags.parse(SchemaFlags, arguments, {}, program=f"{PROGRAM} schema")
+    if words:
+        raise BadInput(f"config schema takes nothing; write {SCHEMA}")
+    from cri_resmgr.config import models, schema  # noqa: PLC0415
+
+    return printing.lines([schema.text(models.Configuration)])
+
+
+def _told(settings: Settings) -> Iterator[str]:
+    yield f"{settings.source}: right, policy {settings.policy.active}"
+    yield from (f"{settings.source}: note: {note}" for note in settings.notes)
 
 
 def _limit_this_process() -> None:
@@ -66,3 +110,8 @@ def _limit_this_process() -> None:
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(what, (most, most))
+
+
+_VERBS: Mapping[str, Callable[[Sequence[str]], int]] = MappingProxyType(
+    {"check": _check, "explain": _explain, "schema": _schema}
+)

@@ -97,7 +97,7 @@ def test_wrong_values_end_with_2_and_a_line_each_without_the_usage(command):
     ]
 
 
-@pytest.mark.parametrize("verb", ["help", "config-help", "plan", "doctor", "replay"])
+@pytest.mark.parametrize("verb", ["plan", "doctor", "replay"])
 def test_a_verb_of_a_later_version_is_refused_with_the_reason(command, verb):
     answer = command(verb, "policy")
     assert answer.status == 2
@@ -159,8 +159,18 @@ def test_a_configuration_is_checked_for_programs(command, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("config",), "config knows one thing to do, check"),
-        (("config", "explain"), "config knows one thing to do, check"),
+        (("config",), "config does one of check, explain, schema; write"),
+        (("config", "chekc"), "config does one of check, explain, schema; write"),
+        (("config", "explain"), "config explain takes one key"),
+        (("config", "explain", "a", "b"), "config explain takes one key"),
+        (
+            ("config", "explain", "policy.Actve"),
+            "'policy.Actve' is no key of a configuration; did you mean policy.Active?",
+        ),
+        (("config", "explain", "Active", "-config", "/nonexistent"), "/nonexistent: cannot be read"),
+        (("config", "schema", "policy"), "config schema takes nothing"),
+        (("config-help", "polcy"), "'polcy' is no section; did you mean policy?"),
+        (("help", "-x"), "flag provided but not defined: -x"),
         (("config", "check"), "config check takes one file"),
         (("config", "check", "a", "b"), "config check takes one file"),
         (("config", "check", "-output", "xml", "a"), "config check takes one file"),
@@ -179,6 +189,40 @@ def test_a_wrong_flag_of_config_check_shows_its_own_usage(command):
     assert answer.status == 2
     assert answer.err.startswith("flag provided but not defined: -nonsense\nUsage of cri-resmgr config check:\n")
     assert command("config", "check", "-h").err.startswith("Usage of cri-resmgr config check:\n")
+
+
+@pytest.mark.parametrize("verb", ["config-help", "help"])
+def test_sections_are_described_by_both_of_the_predecessors_words(command, verb):
+    answer = command(verb, "topology-aware", "dump")
+    assert (answer.status, answer.err, answer.ran) == (0, "", [])
+    assert [line for line in answer.out.splitlines() if "full path" in line] == [
+        "  full path: policy.topology-aware",
+        "  full path: dump",
+    ]
+
+
+def test_the_schema_is_printed(command):
+    answer = command("config", "schema")
+    assert (answer.status, answer.err) == (0, "")
+    assert "policy" in json.loads(answer.out)["properties"]
+
+
+@pytest.mark.parametrize("words", [("-config", "FILE", "Active"), ("Active", "--config=FILE")])
+def test_a_key_is_explained_with_the_place_where_a_file_says_it(command, tmp_path, words):
+    path = tmp_path / "x.cfg"
+    path.write_text("policy:\n  Active: none\n")
+    answer = command("config", "explain", *(word.replace("FILE", str(path)) for word in words))
+    assert (answer.status, answer.err) == (0, "")
+    assert answer.out.splitlines()[0] == "policy.Active"
+    assert answer.out.splitlines()[-1] == f"  set:     {path} line 2: none"
+
+
+def test_a_key_is_not_looked_for_in_a_wrong_file(command, tmp_path):
+    path = tmp_path / "x.cfg"
+    path.write_text("polcy:\n")
+    answer = command("config", "explain", "Active", "-config", str(path))
+    assert (answer.status, answer.out) == (2, "")
+    assert answer.err == f"cri-resmgr: {path}: line 1: polcy: unknown key; did you mean policy?\n"
 
 
 def run_python(program):
