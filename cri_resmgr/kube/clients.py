@@ -2,18 +2,19 @@
 
 `connected` gives a client for the length of a block.  `guarded` gives one whose writes are checked first: what leads
 by a lease must not write after it has lost it, and a process that was stopped for a minute does not know that it has.
+(No client can exclude that it is stopped in the microseconds between the check and the socket; what must not be
+overwritten by an old leader carries a resourceVersion.)
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
-from math import inf
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cri_resmgr.kube.credentials import from_kubeconfig, from_pod
 from cri_resmgr.kube.outages import Outages
-from cri_resmgr.kube.requests import Request
+from cri_resmgr.kube.requests import Guard, Request, always
 from cri_resmgr.kube.resources import Collection, Object, Resource
 from cri_resmgr.kube.sessions import Session
 from cri_resmgr.kube.streams import Event, events
@@ -34,10 +35,6 @@ async def connected(*, kubeconfig: Path | None, user_agent: str) -> AsyncIterato
         await session.close()
 
 
-Guard = Callable[[], float]
-"""For how many seconds from now one may still write; it raises when one may not."""
-
-
 @dataclass(frozen=True, slots=True)
 class Page:
     """A part of a list; all parts are of the same moment, `version`."""
@@ -46,14 +43,10 @@ class Page:
     version: str
 
 
-def _always() -> float:
-    return inf
-
-
 class Client:
     """Every method raises what is in `kube.errors`; `deadline_s` is for the whole of a request."""
 
-    def __init__(self, session: Session, outages: Outages, *, guard: Guard = _always) -> None:
+    def __init__(self, session: Session, outages: Outages, *, guard: Guard = always) -> None:
         self.outages = outages
         self._session = session
         self._guard = guard
@@ -90,7 +83,7 @@ class Client:
         """What happens after the version `since`; entering it means that the server has agreed.
 
         It ends when the server ends it, which it is asked to do after `lasting_s`, or after `silence_s` without any
-        event.  Raises Expired when the server does not remember that version.
+        event.  Raises Expired, now or later, when the server does not remember enough to go on.
         """
         query = {
             **collection.query(),
@@ -148,7 +141,7 @@ class Client:
         return await self._written(Request("DELETE", resource.path(name)), deadline_s)
 
     async def _written(self, request: Request, deadline_s: float) -> Object:
-        return await self._object(request, min(deadline_s, self._guard()))
+        return await self._object(replace(request, guard=self._guard), min(deadline_s, self._guard()))
 
     async def _object(self, request: Request, deadline_s: float) -> Object:
         answer: Object = await self._session.ask(request, deadline_s=deadline_s)

@@ -70,7 +70,8 @@ def from_kubeconfig(path: Path) -> Load:
                 str(path), client_configuration=configuration, persist_config=False
             )
         except Exception as error:  # it raises whatever its parsing of a wrong file comes upon
-            raise BadInput(f"kubeconfig {path} cannot be used: {error}; does `kubectl` accept it?") from error
+            said = " ".join(str(error).split())
+            raise BadInput(f"kubeconfig {path} cannot be used: {said}; does `kubectl` accept it?") from error
         configuration.proxy = configuration.proxy or _proxy(configuration.host)
         return Access(configuration, _header(configuration), inf)
 

@@ -1,8 +1,9 @@
 """A request as a value, and what its failing below HTTP means."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,6 +13,14 @@ from cri_resmgr.errors import BadInput
 from cri_resmgr.kube.errors import Unavailable
 
 JSON = "application/json"
+
+Guard = Callable[[], float]
+"""For how many seconds from now one may still write; it raises when one may not."""
+
+
+def always() -> float:
+    """No guard."""
+    return inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +32,7 @@ class Request:
     query: tuple[tuple[str, str], ...] = ()
     body: Any = None
     content_type: str = JSON
+    guard: Guard = always
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"

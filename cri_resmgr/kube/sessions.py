@@ -1,7 +1,7 @@
 """The connections to one API server, and the credentials that they are made with.
 
-Credentials are read again when they are old, when the server does not accept them (the request is then repeated
-once), and when its certificate is not the one that we know: a new token or a new CA needs no restart.
+Credentials are read again when they are old, and when one side does not accept those of the other; the request is then
+repeated once.  So a new token or a new CA needs no restart.
 
 Every request ends within its deadline.
 """
@@ -12,6 +12,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any
@@ -21,12 +22,14 @@ from kubernetes.aio.client.rest import RESTClientObject
 
 from cri_resmgr.kube.credentials import Access, Load
 from cri_resmgr.kube.errors import refusal
-from cri_resmgr.kube.requests import Request, explained
+from cri_resmgr.kube.requests import Guard, Request, always, explained
 
 READ_BUFFER_BYTES = 1 << 16
 NO_LIMIT = aiohttp.ClientTimeout()
 KEEPALIVE = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3))
 """A host that is gone ends a silent stream within a minute."""
+
+_guarding: ContextVar[Guard] = ContextVar("guard", default=always)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,29 +79,36 @@ class Session:
 
     async def _answer(self, request: Request) -> aiohttp.ClientResponse:
         """The response, its body not read yet."""
-        link = await self._current()
-        response = await self._send(link, request)
-        if response.status == 401:  # noqa: PLR2004 - HTTP
-            response.close()
-            response = await self._send(await self._current(instead_of=link), request)
+        response = await self._send_twice(request)
         if response.status < 400:  # noqa: PLR2004
             return response
         async with response:
             retry_after = response.headers.get("Retry-After", "")
             raise refusal(str(request), response.status, await response.read(), retry_after=retry_after)
 
+    async def _send_twice(self, request: Request) -> aiohttp.ClientResponse:
+        """Send a request, and again with credentials that were read anew if either side does not accept the other's."""
+        link = await self._current()
+        try:
+            response = await self._send(link, request)
+        except (aiohttp.ClientSSLError, ssl.SSLError):
+            if self._link is link:
+                await self.close()
+            return await self._send(await self._current(), request)
+        if response.status != 401:  # noqa: PLR2004 - HTTP
+            return response
+        response.close()
+        return await self._send(await self._current(instead_of=link), request)
+
     async def _send(self, link: _Link, request: Request) -> aiohttp.ClientResponse:
+        _guarding.set(request.guard)
         headers = {"Accept": "application/json", "User-Agent": self._user_agent, "Content-Type": request.content_type}
         if link.access.authorization:
             headers["Authorization"] = link.access.authorization
         url = link.access.configuration.host + request.target
-        try:
-            answer = await link.rest.request(  # type: ignore[no-untyped-call]
-                request.method, url, headers=headers, body=request.body, _request_timeout=NO_LIMIT
-            )
-        except (aiohttp.ClientSSLError, ssl.SSLError):
-            await self._forget(link)
-            raise
+        answer = await link.rest.request(  # type: ignore[no-untyped-call]
+            request.method, url, headers=headers, body=request.body, _request_timeout=NO_LIMIT
+        )
         response: aiohttp.ClientResponse = answer.response
         return response
 
@@ -124,11 +134,19 @@ class Session:
         access = await self._load()
         # Not the environment's proxy, and not ~/.netrc, which the library would read for each request.
         access.configuration.client_session_kwargs = {"trust_env": False, "read_bufsize": READ_BUFFER_BYTES}
+        access.configuration.trace_configs = [_last_look()]
         return _Link(access, self._clock(), RESTClientObject(access.configuration))
 
-    async def _forget(self, link: _Link) -> None:
-        if self._link is link:
-            await self.close()
+
+def _last_look() -> aiohttp.TraceConfig:
+    """Asks a request's guard when there is a connection, which may have taken long, right before it is written to."""
+
+    async def look(*_: object) -> None:
+        _guarding.get()()
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_headers_sent.append(look)
+    return trace
 
 
 def _keep_alive(response: aiohttp.ClientResponse) -> None:

@@ -9,13 +9,14 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
+from cri_resmgr.kube.errors import refusal
 from cri_resmgr.kube.requests import Request, explained
 from cri_resmgr.kube.resources import Object
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`kind` is ADDED, MODIFIED, DELETED, BOOKMARK or ERROR; of an error the object is a Status."""
+    """`kind` is ADDED, MODIFIED, DELETED or BOOKMARK; of a bookmark only the resourceVersion counts."""
 
     kind: str
     object: Object
@@ -31,7 +32,7 @@ class Content(Protocol):
 async def events(content: Content, request: Request, *, silence_s: float) -> AsyncGenerator[Event, None]:
     """Events until the server ends them, or nothing has come for `silence_s`: most often nothing has happened.
 
-    Raises Unavailable when the connection is lost.
+    Raises Unavailable when the connection is lost, Expired when the server does not remember enough to go on.
     """
     parts: list[bytes] = []
     with explained(request, silence_s):
@@ -40,6 +41,9 @@ async def events(content: Content, request: Request, *, silence_s: float) -> Asy
             for end in ends:
                 event = json.loads(b"".join((*parts, end)))
                 parts.clear()
+                if event["type"] == "ERROR":  # of what it could not say as a status any more
+                    status = event["object"]
+                    raise refusal(str(request), status.get("code", 500), json.dumps(status).encode())
                 yield Event(event["type"], event["object"])
             parts.append(rest)
 

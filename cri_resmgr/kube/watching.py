@@ -13,7 +13,6 @@ project away what you do not need, above all what you yourself write, and it wil
 """
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -21,7 +20,7 @@ from typing import Generic, NoReturn, TypeVar
 
 from cri_resmgr.kube.backoff import Backoff, spread
 from cri_resmgr.kube.clients import PAGE_SIZE, Client
-from cri_resmgr.kube.errors import ApiError, Expired, NotFound, Refused, Unavailable, refusal
+from cri_resmgr.kube.errors import ApiError, Expired, NotFound, Refused, Unavailable
 from cri_resmgr.kube.resources import Collection, Object, Ref, ref_of
 from cri_resmgr.kube.streams import Event
 
@@ -134,8 +133,6 @@ class Reflector(Generic[T]):
                 self._good |= loop.time() - begun_s >= pace.settled_s
 
     def _take(self, event: Event) -> None:
-        if event.kind == "ERROR":
-            raise refusal(f"watch {self._what}", event.object.get("code", 500), json.dumps(event.object).encode())
         self._version = event.object["metadata"]["resourceVersion"]
         if event.kind in {"ADDED", "MODIFIED"}:
             self._put(ref_of(event.object), self._project(event.object))

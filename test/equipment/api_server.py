@@ -43,8 +43,7 @@ class ApiServer:
         machine.ensure_apt("etcd-server", "openssl")
         remove_tree(self.directory / "etcd")
         tool(SERVER)  # built, if need be, before the first deadline runs
-        self.credentials.make(())
-        self.api = Api(self.credentials)
+        self.renew_credentials()
         self._start_etcd()
         self.start_server()
 
@@ -52,6 +51,11 @@ class ApiServer:
         """End everything and leave nothing."""
         self.processes.stop_all()
         remove_tree(self.directory)
+
+    def renew_credentials(self) -> None:
+        """Another CA with all that it signs, for the next start of the API server; the tokens stay."""
+        self.credentials.make(())
+        self.api = Api(self.credentials)
 
     def start_server(self) -> None:
         """Start the API server alone and wait until it is ready."""
