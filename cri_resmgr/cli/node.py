@@ -26,6 +26,7 @@ from cri_resmgr.manager.hinting import Hinter
 from cri_resmgr.manager.placing import Placing
 from cri_resmgr.manager.pods import Pods
 from cri_resmgr.manager.reconciling import Reconciler
+from cri_resmgr.manager.statuses import Statuses
 from cri_resmgr.manager.tapping import ListTaps, either
 from cri_resmgr.manager.unplaced import Unplaced
 from cri_resmgr.observe import logging
@@ -112,7 +113,7 @@ def _built(store: Store, flags: Flags, settings: Settings, *, site: Site, runtim
     images, counters = Client(flags.image_socket), Counters(endless=methods.ENDLESS)
     taps = either(ListTaps(reconciler).tap_for, dumper.tap_for)
     qualify = partial(qualifier, pod=ledger.pods.get, container=ledger.by_id)
-    hooks = Pods(book).hooks() | containers.hooks()
+    hooks = Pods(book).hooks() | containers.hooks() | Statuses(ledger).hooks()
     dumped = {path: dumper.layer(hook, qualify) for path, hook in hooks.items()}
     services = {name: dumper.layer(hook, qualify) for name, hook in _elsewhere(flags, images).items()}
     node = Node(

@@ -157,6 +157,12 @@ def resources_of_status(reply: bytes) -> Resources | None:
     return found
 
 
+def resources_told(reply: bytes) -> Resources | None:
+    """What CRI's own fields in a ContainerStatus say that a container has; None if the runtime leaves them out."""
+    said = parsed(api.ContainerStatusResponse, reply).status.resources
+    return _resources(said.linux) if said.HasField("linux") else None
+
+
 def pid_of_status(reply: bytes) -> int:
     """The first process of a running container, from a verbose ContainerStatus; 0 if it has none or is not running."""
     said = parsed(api.ContainerStatusResponse, reply)

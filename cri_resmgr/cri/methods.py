@@ -1,7 +1,7 @@
 """What we touch of CRI: the methods by their full paths, `/package.Service/Method`.
 
-Eight calls are intercepted, two lists are tapped, a handful we call ourselves.  Every other method of the protocol,
-known or not, is passed on; `types_of` lets a message dump decode those that are known.
+Eight calls are intercepted, one answer is corrected, two lists are tapped, a handful we call ourselves.  Every other
+method of the protocol, known or not, is passed on; `types_of` lets a message dump decode those that are known.
 """
 
 from collections.abc import Mapping
@@ -48,10 +48,12 @@ TAPPED = frozenset({LIST_POD_SANDBOX, LIST_CONTAINERS, STREAM_POD_SANDBOXES, STR
 
 ENDLESS = frozenset({RUNTIME + "GetContainerEvents"})
 
-# Only called by us; LIST_*, UPDATE_CONTAINER_RESOURCES are as well.
+# The answer that is corrected.
+CONTAINER_STATUS = RUNTIME + "ContainerStatus"
+
+# Only called by us; CONTAINER_STATUS, LIST_*, UPDATE_CONTAINER_RESOURCES are as well.
 VERSION = RUNTIME + "Version"
 POD_SANDBOX_STATUS = RUNTIME + "PodSandboxStatus"
-CONTAINER_STATUS = RUNTIME + "ContainerStatus"
 LIST_IMAGES = IMAGES + "ListImages"
 
 Types = tuple[type[Message], type[Message]]

@@ -1,9 +1,9 @@
-"""Towards the runtime: the kubelet's requests with what a policy owns, and updates of our own.
+"""Messages with what a policy owns, or does not own, and updates of our own.
 
-A message of the kubelet is never encoded again; what changes is *appended*.  In protobuf the last value of a field
-wins, sub-messages that occur twice are merged, and lists are joined (protobuf.dev, "Encoding", Last One Wins), so
-`request + patch` reads as the request with just these fields changed.  Every byte that the kubelet wrote stays, whether
-we know its meaning or not, and a patch costs the same for any size of message.
+A message of the kubelet or of the runtime is never encoded again; what changes is *appended*.  In protobuf the last
+value of a field wins, sub-messages that occur twice are merged, and lists are joined (protobuf.dev, "Encoding", Last
+One Wins), so `message + patch` reads as the message with just these fields changed.  Every byte that the other side
+wrote stays, whether we know its meaning or not, and a patch costs the same for any size of message.
 """
 
 from dataclasses import fields
@@ -21,6 +21,9 @@ _LINUX_RESOURCES = api.LinuxContainerConfig.RESOURCES_FIELD_NUMBER
 _CONFIG_MOUNTS = api.ContainerConfig.MOUNTS_FIELD_NUMBER
 _UPDATE_ID = api.UpdateContainerResourcesRequest.CONTAINER_ID_FIELD_NUMBER
 _UPDATE_LINUX = api.UpdateContainerResourcesRequest.LINUX_FIELD_NUMBER
+_STATUS = api.ContainerStatusResponse.STATUS_FIELD_NUMBER
+_STATUS_RESOURCES = api.ContainerStatus.RESOURCES_FIELD_NUMBER
+_RESOURCES_LINUX = api.ContainerResources.LINUX_FIELD_NUMBER
 
 _NUMBERS = {  # our names of the fields of LinuxContainerResources
     "cpu_period_us": api.LinuxContainerResources.CPU_PERIOD_FIELD_NUMBER,
@@ -61,6 +64,14 @@ def patched_update(request: bytes, asked: Resources, given: Assignment) -> bytes
     """An UpdateContainerResources with what `given` owns; the same object if `asked` already says so."""
     patch = _patch(asked, given)
     return request + _enclosed(_UPDATE_LINUX, patch) if patch else request
+
+
+def patched_status(reply: bytes, said: Resources, shown: Assignment) -> bytes:
+    """A reply to ContainerStatus with what is to be `shown`; the same object if what it says is just that."""
+    patch = _patch(said, shown)
+    return (
+        reply + _enclosed(_STATUS, _enclosed(_STATUS_RESOURCES, _enclosed(_RESOURCES_LINUX, patch))) if patch else reply
+    )
 
 
 def update_request(container_id: str, resources: Resources) -> bytes:

@@ -160,6 +160,7 @@ def test_an_update_names_its_container_and_what_it_sets():
         lambda: messages.states_listed(MALFORMED),
         lambda: messages.pod_of_status(MALFORMED),
         lambda: messages.resources_of_status(MALFORMED),
+        lambda: messages.resources_told(MALFORMED),
         lambda: messages.version_of(MALFORMED),
         lambda: messages.container_of_create(b"\x0a\x01\xff"),  # a string that is no UTF-8
     ],
@@ -273,6 +274,13 @@ def test_without_an_oci_spec_the_status_itself_is_believed():
     said = api.ContainerStatusResponse()
     said.status.resources.linux.CopyFrom(ASKED_IN_CRI)
     assert messages.resources_of_status(said.SerializeToString()) == ASKED
+
+
+def test_what_a_status_itself_says_is_no_guess_from_the_oci_spec():
+    assert messages.resources_told(container_status(runtimeSpec=OCI_SPEC)) is None
+    said = api.ContainerStatusResponse()
+    said.status.resources.linux.CopyFrom(ASKED_IN_CRI)
+    assert messages.resources_told(said.SerializeToString()) == ASKED
 
 
 def test_a_status_that_says_nothing_about_resources_is_told_from_one_that_says_none():

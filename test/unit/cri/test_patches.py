@@ -2,7 +2,7 @@ import pytest
 
 from cri_resmgr.cri import api_pb2 as api
 from cri_resmgr.cri import messages
-from cri_resmgr.cri.patches import mounted_create, patched_create, patched_update, update_request
+from cri_resmgr.cri.patches import mounted_create, patched_create, patched_status, patched_update, update_request
 from cri_resmgr.values.resources import NOTHING, Assignment, Resources
 
 
@@ -88,3 +88,24 @@ def test_a_mount_and_resources_go_together():
     both = mounted_create(patched_create(raw, asked, Assignment(cpuset_cpus="1")), host_path="/h", container_path="/c")
     assert messages.container_of_create(both).asked == Resources(cpu_shares=2, cpuset_cpus="1")
     assert messages.paths_of_create(both) == ((messages.Mount("/h", "/c", readonly=True),), ())
+
+
+def status(**said) -> bytes:
+    reply = api.ContainerStatusResponse(info={"info": "{}"})
+    reply.status.id = "c1"
+    reply.status.resources.linux.CopyFrom(api.LinuxContainerResources(**said))
+    return reply.SerializeToString()
+
+
+def test_a_status_shows_other_amounts_and_is_the_runtimes_own_for_the_rest():
+    raw = status(cpu_shares=512, cpu_quota=150000, cpuset_cpus="0-1", unified={"memory.high": "1"})
+    patched = patched_status(raw, messages.resources_told(raw), Assignment(cpu_shares=1536, cpu_quota_us=0))
+    assert patched.startswith(raw)
+    expected = status(cpu_shares=1536, cpuset_cpus="0-1", unified={"memory.high": "1"})
+    assert api.ContainerStatusResponse.FromString(patched) == api.ContainerStatusResponse.FromString(expected)
+
+
+def test_a_status_that_says_what_it_should_is_the_same_object():
+    raw = status(cpu_shares=512)
+    assert patched_status(raw, messages.resources_told(raw), Assignment(cpu_shares=512)) is raw
+    assert patched_status(raw, messages.resources_told(raw), NOTHING) is raw
