@@ -24,11 +24,17 @@ from cri_resmgr.policies.contract import Answer, Policy, PolicyRefusal, State
 from cri_resmgr.relay.hooks import Refused
 from cri_resmgr.values.decisions import HOLDING_NOTHING, Decision
 from cri_resmgr.values.events import Kind
+from cri_resmgr.values.resources import Assignment, Resources
 from cri_resmgr.values.workloads import Container, Pod
 from cri_resmgr.wire.grpc import FAILED_PRECONDITION, INTERNAL
 
 PASS, REJECT = "pass", "reject"
 RESTORE_BUDGET_S = 10.0  # a thousand containers at once, while nobody has been promised an answer yet
+
+KUBELET_PINS = (
+    "the kubelet gives CPUs or memory nodes to containers, too, and those of policy {policy} count instead: "
+    "set cpuManagerPolicy: none and memoryManagerPolicy: None in the kubelet's configuration"
+)
 
 T = TypeVar("T")
 
@@ -84,7 +90,10 @@ class Decider:
 
     def create(self, container: Container, pod: Pod) -> Decision | NoAnswer:
         """About a container that is about to be created. Raises `Refused`."""
-        return self.ask("create", container, lambda: self.policy.create(self.state, container, pod))
+        answer = self.ask("create", container, lambda: self.policy.create(self.state, container, pod))
+        if isinstance(answer, Decision):
+            self._compare(container.asked, answer.assignment)
+        return answer
 
     def update(self, container: Container, pod: Pod) -> Decision | NoAnswer:
         """About a resize. Raises `Refused`."""
@@ -164,6 +173,11 @@ class Decider:
         self._events.record(kind, container=container, text=f"policy {self.policy.name}: {text}")
         code = FAILED_PRECONDITION if refused else INTERNAL
         raise Refused(code, f"cri-resmgr, policy {self.policy.name}: {text}") from error
+
+    def _compare(self, asked: Resources, given: Assignment) -> None:
+        """Two may give out the same CPUs: the policy's count, and the kubelet does not learn of it."""
+        if (asked.cpuset_cpus and given.cpuset_cpus) or (asked.cpuset_mems and given.cpuset_mems):
+            self._events.record(Kind.KUBELET_PINS, text=KUBELET_PINS.format(policy=self.policy.name))
 
     def _failed(self, what: str, key: str, error: BaseException) -> None:
         self.counters.failed += 1

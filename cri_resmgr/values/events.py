@@ -20,6 +20,7 @@ class Kind(StrEnum):
     UPDATE_FAILED = "UpdateFailed"  # the runtime does not take what was decided
     CPUSET_DRIFT = "CpusetDrift"  # somebody else has changed a container's CPUs or memory nodes
     EXPORT_FAILED = "ExportFailed"  # a container cannot read its `resources.sh`
+    KUBELET_PINS = "KubeletPins"  # the kubelet gives CPUs or memory nodes to containers, too
     POLICY_WARNING = "PolicyWarning"  # the configuration does not go with what runs here
 
 

@@ -4,6 +4,7 @@ import contextlib
 import re
 import signal
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,8 @@ from cri_resmgr.manager.interrupting import OverBudget, interrupted_after
 from cri_resmgr.policies.contract import PolicyRefusal, Restored
 from cri_resmgr.relay.hooks import Refused
 from cri_resmgr.values.decisions import Decision, Holding
-from cri_resmgr.values.workloads import Container
+from cri_resmgr.values.resources import Assignment, Resources
+from cri_resmgr.values.workloads import Container, Pod
 from cri_resmgr.wire.grpc import FAILED_PRECONDITION, INTERNAL
 
 BUDGET_S = 0.05
@@ -101,6 +103,27 @@ def test_each_answer_is_another_version_of_the_state(decider):
         versions.append(decider.version)
     decider.ask("create", CONTAINER, break_down)
     assert [*versions, decider.version] == [1, 2, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("asked", "given", "kinds"),
+    [
+        (Resources(cpuset_cpus="1"), Assignment(cpuset_cpus="0"), ["KubeletPins"]),
+        (Resources(cpuset_mems="0"), Assignment(cpuset_mems="0"), ["KubeletPins"]),
+        (Resources(cpuset_cpus="1", cpuset_mems="0"), Assignment(), []),
+        (Resources(cpuset_cpus="1"), Assignment(cpuset_mems="0"), []),
+        (Resources(cpu_shares=2), Assignment(cpuset_cpus="0", cpuset_mems="0"), []),
+    ],
+)
+def test_a_kubelet_that_gives_out_cpus_or_memory_nodes_beside_the_policy_is_an_event(asked, given, kinds):
+    policy, events = OddPolicy(), Recorded()
+    policy.create = lambda state, *_: (Decision(given), state)
+    decider = Decider(policy, budget_s=BUDGET_S, events=events)
+    decider.restore([])
+    assert decider.create(replace(CONTAINER, asked=asked), Pod("p", "", "", "")) == Decision(given)
+    assert [kind for kind, *_ in events] == kinds
+    assert all(subject is None for _, subject, _ in events)
+    assert all("policy odd count instead: set cpuManagerPolicy: none" in text for *_, text in events)
 
 
 # ---- refusals
