@@ -9,10 +9,11 @@ A damaged file is moved aside, never deleted, and `rebuilt` tells the manager to
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 import structlog
 
@@ -22,6 +23,8 @@ from cri_resmgr.state.failures import CorruptError, explained
 from cri_resmgr.state.files import Place, occupy
 from cri_resmgr.state.ledger import Changes
 from cri_resmgr.values.workloads import Container, Pod
+
+NO_VALUES: Mapping[str, str] = MappingProxyType({})
 
 log = structlog.get_logger("store")
 
@@ -80,13 +83,18 @@ class Store:
             self.start_anew(error)
             return (), ()
 
-    def write(self, changes: Changes) -> None:
-        """Commit the changes, all or none.  Raises `Degraded`, or `CorruptError` if `start_anew` is needed."""
+    def write(self, changes: Changes, values: Mapping[str, str] = NO_VALUES) -> None:
+        """Commit the changes, and values beside the ledger, all or none.
+
+        Raises `Degraded`, or `CorruptError` if `start_anew` is needed.
+        """
+        _check_keys(values)
         with self._working() as connection:
             try:
                 connection.execute("BEGIN IMMEDIATE")
                 rows.write_pods(connection, changes.pods)
                 rows.write_containers(connection, changes.containers)
+                connection.executemany(schema.PUT_META, values.items())
                 connection.execute("COMMIT")
             finally:
                 roll_back(connection)
@@ -99,8 +107,7 @@ class Store:
 
     def set(self, key: str, value: str) -> None:
         """Remember a value beside the ledger, at once.  Raises `Degraded`."""
-        if key == schema.VERSION_KEY:
-            raise ValueError(f"{key} belongs to the schema: choose another key")
+        _check_keys((key,))
         with self._working() as connection:
             connection.execute(schema.PUT_META, (key, value))
 
@@ -153,3 +160,8 @@ class Store:
             yield connection
         except (sqlite3.Error, schema.MalformedError) as error:
             raise explained(error, self.path) from error
+
+
+def _check_keys(keys: Iterable[str]) -> None:
+    if schema.VERSION_KEY in keys:
+        raise ValueError(f"{schema.VERSION_KEY} belongs to the schema: choose another key")

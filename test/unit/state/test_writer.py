@@ -61,7 +61,7 @@ async def test_what_must_not_be_forgotten_is_stored_when_now_returns(store):
 async def test_soon_gathers_many_changes_into_one_write(store, monkeypatch):
     writes = []
     original = Store.write
-    monkeypatch.setattr(Store, "write", lambda self, changes: (writes.append(len(changes)), original(self, changes)))
+    monkeypatch.setattr(Store, "write", lambda self, changes, _: (writes.append(len(changes)), original(self, changes)))
     ledger = Ledger()
     writer = Writer(ledger, store)
     for attempt in range(20):
@@ -73,7 +73,7 @@ async def test_soon_gathers_many_changes_into_one_write(store, monkeypatch):
 
 
 async def test_nothing_is_written_and_nothing_runs_when_nothing_changed(store, monkeypatch):
-    monkeypatch.setattr(Store, "write", lambda _self, _changes: pytest.fail("there is nothing to write"))
+    monkeypatch.setattr(Store, "write", lambda *_: pytest.fail("there is nothing to write"))
     writer = Writer(Ledger(), store)
     assert await writer.now()
     writer.soon()
@@ -311,3 +311,51 @@ async def test_a_reader_that_keeps_the_log_busy_does_not_make_checkpoints_spin(s
             await until(lambda: not writer._checkpointer.running)
         assert 1 <= len(runs) < 20
     await writer.close()
+
+
+async def test_values_to_keep_and_what_they_belong_to_are_one_write(store, monkeypatch):
+    ledger = Ledger()
+    writer = Writer(ledger, store)
+    written = []
+    write = store.write
+    monkeypatch.setattr(Store, "write", lambda _self, *args: (written.append(args), write(*args)))
+    ledger.put(CONTAINER)
+    writer.keep({"settings": "new"})
+    assert await writer.now()
+    assert len(written) == 1
+    assert (store.get("settings"), stored(store)) == ("new", {CONTAINER.key: CONTAINER})
+    await writer.close()
+
+
+async def test_values_that_could_not_be_written_are_made_up_for_and_the_latest_counts(store, quick_retries):
+    writer = Writer(Ledger(), store)
+    with structlog.testing.capture_logs():
+        with closing(lock_out(store)):
+            writer.keep({"a": "1", "b": "1"})
+            assert not await writer.now()
+            writer.keep({"b": "2"})
+        await until(lambda: writer.healthy and store.get("b") == "2")
+    assert store.get("a") == "1"
+
+
+async def test_a_store_that_starts_anew_is_told_all_values_that_were_kept(store, quick_retries):
+    ledger = Ledger()
+    writer = Writer(ledger, store)
+    writer.keep({"settings": "kept"})
+    await writer.now()
+    with closing(sqlite3.connect(store.path)) as vandal:
+        vandal.execute("DROP TABLE containers")
+    with structlog.testing.capture_logs():
+        ledger.put(CONTAINER)
+        assert not await writer.now()
+        await until(lambda: writer.healthy)
+    assert store.rebuilt
+    assert store.get("settings") == "kept"
+
+
+async def test_the_schemas_own_key_is_nobodys_value(store):
+    writer = Writer(Ledger(), store)
+    writer.keep({"schema_version": "99"})
+    with pytest.raises(ValueError, match="schema_version"):
+        await writer.now()
+    writer._timer.cancel()
