@@ -5,6 +5,8 @@ It starts in two seconds and its kubelet can be pointed at any CRI socket.  It h
 """
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +20,30 @@ from equipment.processes import Processes
 from equipment.runtimes import Runtime
 from equipment.tools import tool
 
-KUBELET_PORT = 20250
+
+@dataclass(frozen=True)
+class Kubelet:
+    """Which kubelet a node has; `more` is configuration beside that of `equipment.kubelet`, or instead of it."""
+
+    program: str = "kubelet"
+    port: int = 20250
+    more: Mapping[str, object] = field(default_factory=dict)
+
+
+USUAL = Kubelet()
 
 
 class BareNode:
     """A kubelet that has joined `control_plane`, with all it writes in `directory`."""
 
-    def __init__(self, directory: Path, *, name: str, control_plane: ControlPlane, runtime: Runtime) -> None:
+    def __init__(
+        self, directory: Path, *, name: str, control_plane: ControlPlane, runtime: Runtime, kubelet: Kubelet = USUAL
+    ) -> None:
         """Take over `directory` from an earlier run; nothing runs yet."""
         self.name = name
         self.control_plane = control_plane
         self.runtime = runtime
+        self.kubelet = kubelet
         self.endpoint = runtime.socket
         """What the kubelet talks to."""
         self.processes = Processes(directory)
@@ -80,14 +95,15 @@ class BareNode:
     def _command(self) -> list[str | Path]:
         credentials, root = self.control_plane.credentials, self._directory / "kubelet"
         configuration = kubelet_configuration(
-            address=self.control_plane.address, port=KUBELET_PORT, authority=str(credentials.authority)
+            address=self.control_plane.address, port=self.kubelet.port, authority=str(credentials.authority)
         )
         # Without these it would write outside of its directory, and mix with other nodes in /kubepods.
         own = {"cgroupRoot": f"/{self._cgroup}", "podLogsDir": f"{root}/logs", "volumePluginDir": f"{root}/plugins"}
         file = self._directory / "kubelet.json"
-        file.write_text(json.dumps(configuration | own))
+        file.write_text(json.dumps(configuration | own | self.kubelet.more))
+        kubeconfig = credentials.kubeconfig(node_user(self.name))
         return [
-            tool("kubelet"), f"--config={file}", f"--kubeconfig={credentials.kubeconfig(node_user(self.name))}",
+            tool(self.kubelet.program), f"--config={file}", f"--kubeconfig={kubeconfig}",
             f"--root-dir={root}", f"--cert-dir={root}/pki", f"--hostname-override={self.name}",
             f"--node-ip={self.control_plane.address}", f"--container-runtime-endpoint=unix://{self.endpoint}",
         ]  # fmt: skip

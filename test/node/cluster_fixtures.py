@@ -22,6 +22,7 @@ from equipment.tools import tool
 Shown = Callable[[], AbstractContextManager[None]]
 
 BARE = "node-a"
+PLACED = "node-b"
 SANDBOX = "crirm-sandbox"
 
 
@@ -33,7 +34,7 @@ def run_directory(name: str) -> Path:
 @pytest.fixture(scope="session")
 def control_plane(shown: Shown) -> Iterator[ControlPlane]:
     """etcd, API server, controller manager, scheduler; needs Go once."""
-    plane = ControlPlane(run_directory("control-plane"), nodes=(BARE, SANDBOX))
+    plane = ControlPlane(run_directory("control-plane"), nodes=(BARE, PLACED, SANDBOX))
     try:
         with shown():
             plane.start()

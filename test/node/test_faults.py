@@ -59,9 +59,13 @@ class Watched(Relay):
         self.watched = root / "watched.sock"
         super().__init__(runtime.socket, root, "--metrics-address", f"unix://{self.watched}", *flags)
 
+    def metrics(self) -> str:
+        """All samples."""
+        return get(self.watched, "/metrics")[1]
+
     def metric(self, name: str) -> float:
         """One sample, named with its labels."""
-        lines = get(self.watched, "/metrics")[1].splitlines()
+        lines = self.metrics().splitlines()
         return float(next(line.rpartition(" ")[2] for line in lines if line.startswith(f"{name} ")))
 
     def rows(self, query: str) -> list[tuple]:

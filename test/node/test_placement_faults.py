@@ -15,13 +15,13 @@ from pathlib import Path
 import grpc
 import pytest
 
-from cri_resmgr.values import cpusets
 from equipment import cgroups
 from equipment.load import Load, Wish, memory_of
 from equipment.processes import wait_for
 from equipment.runtimes import Runtime
 from equipment.stand_ins import BUSYBOX
-from node.test_faults import SETTLE_DEADLINE_S, Watched, wait_equal
+from node.placed import Placed, Row
+from node.test_faults import SETTLE_DEADLINE_S
 from node.test_placement import PARENT, PASSING
 
 pytestmark = pytest.mark.needs_root
@@ -56,47 +56,9 @@ def mixed(number: int, pods: int) -> Wish:
     return Wish(asked | memory, resized | memory, number >= pods - STAYING, parent, namespace)
 
 
-@dataclass(frozen=True)
-class Row:
-    """A container that has not ended, as the store has it; sets are masks."""
-
-    key: str
-    id: str
-    state: str
-    given: int
-    told: int
-    own: int
-    holding: str
-
-
-class Placed(Watched):
-    """The daemon with policy topology-aware, and what its store says of containers."""
-
-    def __init__(self, runtime: Runtime, root: Path) -> None:
-        config = root / "forced.cfg"
-        config.write_text(PASSING)
-        super().__init__(runtime, root, "--force-config", str(config))
-
-    def holders(self) -> list[Row]:
-        """At one moment."""
-        found = self.rows(
-            "SELECT key, id, state, given_cpuset_cpus, told_cpuset_cpus,"
-            " holding_exclusive, holding_pool || ' ' || holding_memo FROM containers WHERE state != 'exited'"
-        )
-        return [Row(*row[:3], *(cpusets.parse(text or "") for text in row[3:6]), row[6]) for row in found]
-
-    def settle(self, runtime: Runtime) -> list[Row]:
-        """Wait until everybody has what was decided; what the store says then."""
-        wait_equal(self, runtime)
-        wait_for(lambda: self.metric("cri_resmgr_reconcile_rounds_total"), "the first comparison", SETTLE_DEADLINE_S)
-        wait_for(lambda: self.metric("cri_resmgr_updates_queued") == 0, "the updates", SETTLE_DEADLINE_S)
-        wait_for(lambda: all(row.given == row.told for row in self.holders()), "the store to know", SETTLE_DEADLINE_S)
-        return self.holders()
-
-
 @pytest.fixture
 def placed(containerd16: Runtime, tmp_path: Path) -> Iterator[Placed]:
-    with Placed(containerd16, tmp_path) as daemon:
+    with Placed(containerd16, tmp_path, PASSING) as daemon:
         yield daemon
     remove_pods(containerd16)
     cgroups.remove_root(PARENT)
@@ -183,11 +145,9 @@ def killing(daemon: Placed, load: Load, *, kills: int, seed: int) -> Iterator[li
 
 def check_cpus(rows: list[Row]) -> None:
     """The kernel holds everybody to what the store says, and nobody is on a CPU that is another's own."""
-    taken = [row for row in rows if row.own]
     for row in rows:
-        assert not [other for other in taken if other is not row and other.own & row.given]
-        if row.state == "running":
-            assert cpusets.parse(cgroups.container_cgroup(row.id).cpus_allowed) == row.given, row
+        row.check()
+        assert not [other for other in rows if other is not row and other.own & row.given]
 
 
 @pytest.mark.timeout(1800)
