@@ -1,12 +1,14 @@
 """`make demo`: the main job of the product on this machine, with real parts, told as a short story.
 
-A private containerd with images made here, the relay in front of it, a pod through CRI, what the relay knows of it,
-`kill -9` of the relay under a running pod, recovery, and everything cleaned up.
+A private containerd with images made here, the relay in front of it with policy topology-aware, pods through CRI, the
+CPUs that the kernel holds them to and why, `kill -9` of the relay under them, recovery, a look at a larger machine,
+and everything cleaned up.
 """
 
 import os
 import shutil
 import sqlite3
+import subprocess
 import sys
 import tempfile
 import time
@@ -16,7 +18,8 @@ from pathlib import Path
 
 from cri_resmgr.cri import api_pb2 as api
 from equipment import Unavailable
-from equipment.cri import CriClient, run_pod
+from equipment.cgroups import container_cgroup
+from equipment.cri import CriClient, pod_config
 from equipment.images import build
 from equipment.registry import Registry
 from equipment.relay import Relay
@@ -24,6 +27,15 @@ from equipment.runtimes import Containerd16, Runtime
 from equipment.stand_ins import BUSYBOX, stand_ins
 
 TICKING = ("sh", "-c", "trap exit TERM; while :; do date +tick-%s; sleep 1 & wait $!; done")
+CONFIG = """\
+policy:
+  Active: topology-aware
+  ReservedResources: {CPU: 750m}
+dump:
+  Config: short:((Create)|(Start)|(Update)).*
+"""
+EXAMPLES = Path(__file__).parents[1] / "examples" / "simulate"
+ONE_CPU = {"cpu_shares": 1024, "cpu_quota": 100_000, "cpu_period": 100_000, "memory_limit_in_bytes": 64 << 20}
 _BOLD, _DIM, _PLAIN = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() else ("", "", "")
 
 
@@ -47,11 +59,9 @@ def scene(root: Path) -> Iterator[tuple[Runtime, Relay]]:
             version = direct("Version")
         show(f"{version.runtime_name} {version.runtime_version} on {runtime.socket}")
         config = root / "demo.cfg"
-        config.write_text(
-            "policy:\n  Active: none\ndump:\n  Config: short:((Create)|(Start)|(Run)|(Stop)|(Remove)).*\n"
-        )
+        config.write_text(CONFIG)
         say("2. The relay in front of it: cri-resmgr --force-config demo.cfg")
-        show(config.read_text())
+        show(CONFIG)
         with Relay(runtime.socket, root, "--force-config", str(config)) as relay:
             show(relay.log())
             yield runtime, relay
@@ -60,34 +70,61 @@ def scene(root: Path) -> Iterator[tuple[Runtime, Relay]]:
 def story(root: Path) -> None:
     """From nothing to nothing."""
     with scene(root) as (_runtime, relay):
-        say("3. A pod through the relay, as the kubelet would make it")
+        say("3. Two pods through the relay, as the kubelet makes them: one of the system, one that wants a whole CPU")
         with CriClient(relay.socket) as cri:
-            pod, container = run_pod(cri, "hello", image=BUSYBOX, command=TICKING)
-            resize(cri, container, cpu_shares=512)
-            show(f"pod {pod[:13]} with container {container[:13]} is {state_of(cri, container)}")
-        say("4. What the relay has seen, and what it has written down (state.db)")
+            ids = {"dns": run(cri, "dns", "kube-system"), "hello": run(cri, "hello", "default")}
+        show(pinned(ids))
+        say("4. Why?  cri-resmgr explain hello")
+        show(command("explain", "--relay-dir", root / "relay", "hello"))
+        say("5. What the relay has seen, and what it has written down (state.db)")
         show("\n".join(line for line in relay.log().splitlines() if "[message]" in line))
         show(remembered(root))
-        say("5. kill -9 of the relay; the pod does not notice")
+        say("6. kill -9 of the relay; the pods do not notice")
         before = relay.pid
         relay.kill()
         relay.start()
         with CriClient(relay.socket) as cri:
-            show(f"process {before} is gone, {relay.pid} serves; the container is {state_of(cri, container)}")
-            show("\n".join(line for line in relay.log().splitlines() if "reconcile.done" in line))
-            show(remembered(root))
-            say("6. Stop and remove the pod, through the new process")
-            cri("StopContainer", container_id=container, timeout=2)
-            cri("RemoveContainer", container_id=container)
-            cri("StopPodSandbox", pod_sandbox_id=pod)
-            cri("RemovePodSandbox", pod_sandbox_id=pod)
-            time.sleep(0.1)  # the store is told in batches
-            show(remembered(root))
+            show(f"process {before} is gone, {relay.pid} serves; hello is {state_of(cri, ids['hello'])}")
+            show(pinned(ids))
+            say("7. The pods go, through the new process")
+            for pod in cri("ListPodSandbox").items:
+                cri("StopPodSandbox", pod_sandbox_id=pod.id)
+                cri("RemovePodSandbox", pod_sandbox_id=pod.id)
+        time.sleep(0.1)  # the store is told in batches
+        show(remembered(root))
 
 
-def resize(cri: CriClient, container: str, *, cpu_shares: int) -> None:
-    """As the kubelet resizes in place."""
-    cri("UpdateContainerResources", container_id=container, linux=api.LinuxContainerResources(cpu_shares=cpu_shares))
+def foresight() -> None:
+    """The same policy where there is more to choose from."""
+    say("8. A machine with two sockets, which need not exist: cri-resmgr simulate")
+    files = ("--machine", EXAMPLES / "two-sockets.yaml", "--config", EXAMPLES / "topology-aware.cfg")
+    steps = command("simulate", *files, EXAMPLES / "1-exclusive-and-shared.yaml").split("\n\n")
+    show(next(step for step in steps if step.startswith("step 5")))
+
+
+def run(cri: CriClient, name: str, namespace: str) -> str:
+    """A running pod of one container in the Guaranteed class; the container's id."""
+    pod = pod_config(name)
+    pod.metadata.namespace = namespace
+    pod.linux.cgroup_parent = f"/demo/kubepods/pod{name}"
+    metadata, image = api.ContainerMetadata(name="c"), api.ImageSpec(image=BUSYBOX)
+    container = api.ContainerConfig(metadata=metadata, image=image, command=TICKING)
+    container.linux.resources.CopyFrom(api.LinuxContainerResources(**ONE_CPU))
+    pod_id = cri("RunPodSandbox", config=pod).pod_sandbox_id
+    reply = cri("CreateContainer", pod_sandbox_id=pod_id, config=container, sandbox_config=pod)
+    cri("StartContainer", container_id=reply.container_id)
+    return str(reply.container_id)
+
+
+def pinned(ids: dict[str, str]) -> str:
+    """What the kernel says of each container's process."""
+    return "\n".join(f"{name:<6} Cpus_allowed_list: {container_cgroup(id_).cpus_allowed}" for name, id_ in ids.items())
+
+
+def command(*words: str | Path) -> str:
+    """The output of `cri-resmgr`."""
+    program = Path(sys.executable).with_name("cri-resmgr")
+    return subprocess.run([program, *words], check=True, capture_output=True, text=True, timeout=60).stdout
 
 
 def state_of(cri: CriClient, container: str) -> str:
@@ -98,14 +135,16 @@ def state_of(cri: CriClient, container: str) -> str:
 
 def remembered(root: Path) -> str:
     """The rows of the store."""
-    query = "SELECT key, substr(id, 1, 13), state, asked_cpu_shares FROM containers"
+    query = """SELECT pods.name, substr(containers.id, 1, 13), state, given_cpuset_cpus, asked_cpu_shares
+        FROM containers JOIN pods ON pods.id = pod_id"""
     store = sqlite3.connect(f"file:{root}/relay/state.db?mode=ro", uri=True)
     try:
         rows = store.execute(query).fetchall()
     finally:
         store.close()
     lines = [
-        f"{key.split('/', 1)[1]:<10} id {id_:<14} {state:<8} cpu shares {shares}" for key, id_, state, shares in rows
+        f"{name:<6} id {id_} {state}: given CPUs {cpus}, asked for {shares} shares"
+        for name, id_, state, cpus, shares in rows
     ]
     return "\n".join(lines) or "no containers"
 
@@ -119,6 +158,7 @@ def main() -> int:
     root = Path(tempfile.mkdtemp(prefix="cri-resmgr-demo-"))
     try:
         story(root)
+        foresight()
     except Unavailable as error:
         print(f"make demo: {error}", file=sys.stderr)
         return 2
