@@ -1,0 +1,44 @@
+"""What the README tells people to type works, as far as it needs neither root nor a node."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+TEXT = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```sh\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+LINES = [line for block in BLOCKS for line in block.splitlines()]
+RUNNABLE = [line for line in LINES if line.startswith("cri-resmgr simulate")]
+MAKE = [line.split()[1] for line in LINES if line.startswith("make ")]
+
+
+def run(line: str) -> str:
+    program, *words = shlex.split(line)
+    command = [Path(sys.executable).with_name(program), *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT, timeout=60).stdout
+
+
+@pytest.mark.parametrize("line", RUNNABLE)
+def test_a_command_of_the_readme_runs_from_the_checkout_and_prints_what_is_shown_below_it(line):
+    shown = re.search(re.escape(line) + r"\n```\n\n```\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+    printed = run(line).splitlines()
+    assert set(shown[1].splitlines()) - set(printed) == {"    …"}
+
+
+def test_there_is_something_to_run():
+    assert RUNNABLE
+    assert {"demo", "test"} <= set(MAKE)
+
+
+def test_every_make_target_of_the_readme_exists():
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(MAKE) | set(re.findall(r"`make ([a-z-]+)", TEXT)) <= set(targets)
+
+
+def test_every_file_that_the_readme_links_to_exists():
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", TEXT) + re.findall(r"(?:examples|hacks|docs)/[\w./-]*\w", TEXT)
+    assert [link for link in links if not (ROOT / link).exists()] == []
