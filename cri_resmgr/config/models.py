@@ -68,7 +68,7 @@ class Policy(Section):
     """How policy `topology-aware` places containers."""
 
     memtier: TopologyAware = Field(default=TopologyAware(), alias="memtier")
-    """The same for `memtier`, its old name."""
+    """How policy `memtier` places containers; it is the old name of `topology-aware`."""
 
     def options(self) -> dict[str, Any]:
         """What is said about the active policy, plain values."""
@@ -142,7 +142,7 @@ class Logger(Section):
     """Form of the lines: `fmt` for people, `json` for machines."""
 
     klog: Klog = Klog()
-    """The predecessor's log flags."""
+    """The predecessor's log flags, each as on the command line."""
 
 
 class Dump(Section):

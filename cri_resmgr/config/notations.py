@@ -53,6 +53,11 @@ def _period(value: object) -> None:
         raise BadInput(f"{value!r} is no duration; {durations.REMEDY}")
 
 
+def _no_switch(value: object) -> None:
+    if isinstance(value, bool):
+        raise BadInput(f"{value!r} will not do; write a whole number")
+
+
 def _map_text(value: object) -> object:
     """The seed's form of a source map is a mapping; everything behind this knows the text only."""
     if isinstance(value, dict) and all(isinstance(state, bool) for state in value.values()):
@@ -84,7 +89,7 @@ Constraint = Annotated[
             "maxProperties": 1,
             "examples": [{"CPU": "750m"}, {"CPU": "cpuset:0-3,8"}],
         },
-        unit="CPUs; with m thousandths of one",
+        unit="CPUs, with m thousandths of one",
     ),
 ]
 Interval = Annotated[
@@ -96,7 +101,7 @@ Interval = Annotated[
             "anyOf": [{"type": "integer", "const": 0}, {"type": "string", "pattern": _DURATION}],
             "examples": ["10s", "1m30s"],
         },
-        unit="written with it: ms, s, m, h",
+        unit="ms, s, m or h, written with it",
     ),
 ]
 Period = Annotated[
@@ -105,7 +110,7 @@ Period = Annotated[
     Form(
         "a duration, or a whole number of nanoseconds",
         {"anyOf": [{"type": "integer"}, {"type": "string", "pattern": _DURATION}]},
-        unit="written with it: ms, s, m, h; nanoseconds without",
+        unit="nanoseconds, unless another unit is written with it",
     ),
 ]
 SourceMap = Annotated[
@@ -175,6 +180,7 @@ KlogSwitch = Annotated[
 ]
 KlogNumber = Annotated[
     int,
+    BeforeValidator(by(_no_switch)),
     Form(
         "a whole number",
         {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^\s*[+-]?[0-9_]+(\.0*)?\s*$"}]},

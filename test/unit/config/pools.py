@@ -16,7 +16,7 @@ class Order(Enum):
 class Inner(BaseModel):
     """Something within a part."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     some_flag: bool = Field(default=False, alias="SomeFlag")
     """A flag."""
@@ -25,7 +25,7 @@ class Inner(BaseModel):
 class Pool(BaseModel):
     """One pool."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     cpu_class: str = Field(default="", alias="CpuClass")
     """A class."""
@@ -39,7 +39,7 @@ class Pools(BaseModel):
     """Pools
     of CPUs."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     pools: list[Pool] | None = Field(default=None, alias="Pools")
     """All   of
@@ -59,7 +59,7 @@ class Pools(BaseModel):
 class Policies(BaseModel):
     """Policies."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     pools: Pools = Field(default=Pools(), alias="pod-pools")
     """Where the pools are."""

@@ -1,12 +1,11 @@
 import io
 import sys
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from cri_resmgr.config import check, defaults, dumprules, models, texts
+from cri_resmgr.config import check, defaults, dumprules, texts
 from cri_resmgr.config.problems import Invalid
 from cri_resmgr.config.settings import (
     CpuConstraint,
@@ -17,8 +16,6 @@ from cri_resmgr.config.settings import (
     Settings,
 )
 from cri_resmgr.errors import BadInput
-
-EXAMPLES = Path(__file__).parents[3] / "examples"
 
 # The predecessor's cri-full-message-dump.cfg in our words, and the seed's fallback with the policy of this version.
 FULL_MESSAGE_DUMP = "policy:\n  Active: none\ndump:\n  Config: full:.*,debug\n"
@@ -65,11 +62,6 @@ def test_the_seeds_fallback_is_taken():
     assert given.policy == PolicySettings(active="none", reserved=CpuConstraint(millicpu=750))
     assert given.logger == LoggerSettings(debug="resource-manager,cache,policy,resource-control")
     assert given.notes == ()
-
-
-def test_the_example_in_this_repository_is_right():
-    path = str(EXAMPLES / "fallback.cfg")
-    assert check.settings(check.read(path), path).policy.active == "none"
 
 
 def test_a_whole_configuration_becomes_plain_values():
@@ -255,6 +247,7 @@ def test_tracing_that_is_off_is_taken(off):
         ("logger: {Debug: on}", "logger.Debug: True will not do; write a text; quote it"),
         ("logger: {Debug: 'maybe:x'}", "logger.Debug: 'maybe:x': 'maybe' is no state"),
         ("logger: {Enable: {relay: 3}}", "logger.Enable: a mapping will not do; write a text"),
+        ("logger: {Klog: {v: true}}", "logger.Klog.v: True will not do; write a whole number"),
         ("logger: {Klog: {v: many}}", "logger.Klog.v: 'many' will not do; write a whole number"),
         ("logger: {Klog: {stderrthreshold: 9}}", "logger.Klog.stderrthreshold: '9' is no severity"),
         ("logger: {Klog: {stderrthreshold: true}}", "logger.Klog.stderrthreshold: True will not do; write a text"),
@@ -315,17 +308,6 @@ def test_the_printed_default_configuration_means_the_default_settings():
     )
     assert f"Config: {dumprules.DEFAULT}" in printed
     assert list(texts.load(printed).values) == sorted(texts.load(printed).values)
-
-
-def test_every_key_is_documented():
-    def undocumented(model, path=""):
-        for name, field in model.model_fields.items():
-            if not field.description:
-                yield f"{path}.{field.alias or name}"
-            if isinstance(field.annotation, type) and issubclass(field.annotation, models.Section):
-                yield from undocumented(field.annotation, f"{path}.{field.alias or name}")
-
-    assert list(undocumented(models.Configuration)) == []
 
 
 CONFIG_MAP = {
