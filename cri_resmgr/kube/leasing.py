@@ -102,16 +102,13 @@ class Elector:
             observer.see(lease, self._clock())
         except NotFound:  # perhaps deleted under a leader who does not know yet: what was seen of it still counts
             lease = {"metadata": {"name": self._name}}
-        if self._clock() < observer.free_s:
+        asked_s = self._clock()
+        if asked_s < observer.free_s:
             return False
-        await self._claim(lease, deadline_s)
-        return True
-
-    async def _claim(self, lease: Object, deadline_s: float) -> None:
-        asked_s, body = self._clock(), claimed(lease, self._identity, self._terms)
         write = self._client.replace if "resourceVersion" in lease["metadata"] else self._client.create
-        self._lease = await write(self._leases, body, deadline_s=deadline_s)
+        self._lease = await write(self._leases, self._claimed(lease), deadline_s=deadline_s)
         self._asked_s = asked_s
+        return True
 
     async def _keep(self, task: "asyncio.Task[None]") -> None:
         """Renew until the work ends; raises LeaseLost when others may lead from soon on."""
@@ -123,28 +120,40 @@ class Elector:
 
     async def _renew(self) -> None:
         try:
-            try:
-                await self._claim(self._lease, self._renewal_deadline_s())
-            except Conflict:
-                await self._claim(await self._looked_again(), self._renewal_deadline_s())
+            await self._rewrite(self._claimed, within_s=self._terms.renew_deadline_s)
             self._client.outages.over(self._what)
         except NotFound as error:
             self._lost(f"{self._what} was deleted", error)
         except ApiError as error:
             self._client.outages.failed(self._what, error)
 
-    async def _looked_again(self) -> Object:
-        """The lease after somebody else has written to it, if it is still ours."""
-        lease = await self._client.get(self._leases, self._name, deadline_s=self._renewal_deadline_s())
-        if (holder := holder_of(lease)) != self._identity:
-            self._lost(f"{self._what} is held by {holder or 'nobody'} now")
-        return lease
+    async def _rewrite(self, change: Callable[[Object], Object], *, within_s: float) -> None:
+        """Change the lease that we hold, also after somebody else has written to it.
 
-    def _renewal_deadline_s(self) -> float:
-        left_s = self._left_s(self._terms.renew_deadline_s)
+        `within_s` is counted from when we last asked with success.  Raises LeaseLost when that has passed, and when
+        the lease is not ours.
+        """
+        try:
+            await self._replace(change(self._lease), within_s)
+        except Conflict:
+            lease = await self._client.get(self._leases, self._name, deadline_s=self._deadline_s(within_s))
+            if (holder := holder_of(lease)) != self._identity:
+                self._lost(f"{self._what} is held by {holder or 'nobody'} now")
+            await self._replace(change(lease), within_s)
+
+    async def _replace(self, lease: Object, within_s: float) -> None:
+        asked_s = self._clock()
+        self._lease = await self._client.replace(self._leases, lease, deadline_s=self._deadline_s(within_s))
+        self._asked_s = asked_s
+
+    def _deadline_s(self, within_s: float) -> float:
+        left_s = self._left_s(within_s)
         if left_s <= 0:
-            raise LeaseLost(f"{self._what} could not be renewed within {self._terms.renew_deadline_s:g} s")
+            raise LeaseLost(f"{self._what} could not be renewed within {within_s:g} s")
         return min(self._terms.request_deadline_s, left_s)
+
+    def _claimed(self, lease: Object) -> Object:
+        return claimed(lease, self._identity, self._terms)
 
     def _lost(self, text: str, cause: Exception | None = None) -> NoReturn:
         self._asked_s = -inf
@@ -168,14 +177,12 @@ class Elector:
 
     async def _release(self) -> None:
         """Let the next one lead at once, if the lease is still ours."""
-        left_s, self._asked_s = self._left_s(self._terms.duration_s), -inf
-        if left_s <= 0:
-            return
         try:
-            deadline_s = min(self._terms.request_deadline_s, left_s)
-            await self._client.replace(self._leases, released(self._lease), deadline_s=deadline_s)
-        except ApiError as error:
+            await self._rewrite(released, within_s=self._terms.duration_s)
+        except (ApiError, LeaseLost) as error:
             log.info("lease.not_released", lease=self._what, error=str(error))
+        finally:
+            self._asked_s = -inf
 
     def _left_s(self, length_s: float) -> float:
         """What is left of a time that began when we last asked with success."""

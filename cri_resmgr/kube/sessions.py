@@ -26,6 +26,7 @@ from cri_resmgr.kube.requests import Guard, Request, always, explained
 
 READ_BUFFER_BYTES = 1 << 16
 NO_LIMIT = aiohttp.ClientTimeout()
+"""Each request has a deadline of its own; the library's would also end watches."""
 KEEPALIVE = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3))
 """A host that is gone ends a silent stream within a minute."""
 
@@ -117,21 +118,19 @@ class Session:
         async with self._loading:
             link = self._link
             if link is None:
-                link = await self._made()
+                link = self._made(await self._load())
             elif link is instead_of or self._clock() - link.loaded_s > link.access.good_for_s:
-                link = await self._renewed(link)
+                link = await self._renewed(link, await self._load())
             self._link = link
             return link
 
-    async def _renewed(self, link: _Link) -> _Link:
-        access = await self._load()
+    async def _renewed(self, link: _Link, access: Access) -> _Link:
         if access.authorization:  # a token goes with each request: no connection need end for a new one
             return replace(link, access=access, loaded_s=self._clock())
         await link.rest.close()
-        return await self._made()
+        return self._made(access)
 
-    async def _made(self) -> _Link:
-        access = await self._load()
+    def _made(self, access: Access) -> _Link:
         # Not the environment's proxy, and not ~/.netrc, which the library would read for each request.
         access.configuration.client_session_kwargs = {"trust_env": False, "read_bufsize": READ_BUFFER_BYTES}
         access.configuration.trace_configs = [_last_look()]

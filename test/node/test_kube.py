@@ -264,8 +264,8 @@ async def test_a_server_that_hangs_costs_a_request_its_deadline_and_holds_up_no_
         await memory.becomes({"a": {"x": "1"}})
 
 
-async def test_who_may_not_is_told_so(api_server, client, tmp_path):
-    account = service_account(api_server, tmp_path, token=await new_token(client, "nobody"))
+async def test_who_may_not_is_told_so(api_server, tmp_path):
+    account = service_account(api_server, tmp_path, token=new_token(api_server, "nobody"))
     async with in_pod(account) as nobody:
         with pytest.raises(Forbidden, match='User "system:serviceaccount:default:nobody" cannot list'):
             await anext(nobody.pages(CONFIGMAPS.all()))
@@ -295,13 +295,11 @@ async def test_a_certificate_authority_that_was_replaced_is_found_without_a_rest
         await ours.delete(CONFIGMAPS, "a")
 
 
-async def new_token(client, name):
+def new_token(api_server, name):
     """A token of a service account without any rights."""
-    accounts = Resource("v1", "serviceaccounts", "default")
-    await client.create(accounts, {"metadata": {"name": name}})
-    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "metadata": {"name": name}, "spec": {}}
-    issued = await client.create(Resource("v1", f"serviceaccounts/{name}/token", "default"), request)
-    return issued["status"]["token"]
+    accounts = "/api/v1/namespaces/default/serviceaccounts"
+    api_server.api("POST", accounts, {"metadata": {"name": name}})
+    return api_server.api("POST", f"{accounts}/{name}/token", {"spec": {}})["status"]["token"]
 
 
 def service_account(api_server, tmp_path, *, token):

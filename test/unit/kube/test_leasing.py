@@ -130,6 +130,19 @@ def test_who_stops_has_released_the_lease_after_its_work_had_ended():
     run(main())
 
 
+def test_who_stops_in_the_middle_of_a_renewal_releases_the_lease_all_the_same():
+    async def main():
+        server = ModelServer()
+        server.delay_s = lambda: 0.2
+        async with Candidate(server, "a").running():
+            while "replace" not in [what for _, what in server.requests]:
+                await asyncio.sleep(0.1)
+            await asyncio.sleep(0.2)  # it has been written, and its answer is under way
+        assert lease(server)["holderIdentity"] == ""
+
+    run(main())
+
+
 def test_work_that_ends_by_itself_ends_the_lead_with_its_result():
     async def main():
         server = ModelServer()
@@ -206,7 +219,7 @@ def test_what_others_have_written_to_the_lease_stays_and_costs_nobody_the_lead()
     run(main())
 
 
-def test_a_leader_that_cannot_renew_ends_its_work_before_anybody_could_take_the_lease():
+def test_a_leader_that_cannot_renew_ends_its_work_before_anybody_could_take_the_lease(survived):
     async def main():
         server = ModelServer()
         a = Candidate(server, "a", ending_s=TERMS.duration_s - TERMS.renew_deadline_s - 0.1)
@@ -214,9 +227,11 @@ def test_a_leader_that_cannot_renew_ends_its_work_before_anybody_could_take_the_
             await asyncio.sleep(SOON_S)
             renewed_s = max(time_s for time_s, what in server.requests if what == "replace")
             server.breaks(AWAY)
+            server.delay_s = lambda: 0.7
             await asyncio.sleep(LONG_S)
             assert a.acting[0][1] - renewed_s < TERMS.duration_s
             assert a.acting[0][1] - renewed_s >= TERMS.renew_deadline_s
+            assert survived == []
 
     run(main())
 
