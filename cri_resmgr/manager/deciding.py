@@ -20,6 +20,7 @@ import structlog
 
 from cri_resmgr.manager.events import Events
 from cri_resmgr.manager.interrupting import OverBudget, interrupted_after
+from cri_resmgr.observe.limiting import Limiter
 from cri_resmgr.policies.contract import Answer, Policy, PolicyRefusal, State
 from cri_resmgr.relay.hooks import Refused
 from cri_resmgr.values.decisions import HOLDING_NOTHING, Decision
@@ -29,6 +30,7 @@ from cri_resmgr.values.workloads import Container, Pod
 from cri_resmgr.wire.grpc import FAILED_PRECONDITION, INTERNAL
 
 PASS, REJECT = "pass", "reject"
+REFUSALS_INTERVAL_S = 60.0  # the same one is logged that often
 RESTORE_BUDGET_S = 10.0  # a thousand containers at once, while nobody has been promised an answer yet
 
 KUBELET_PINS = (
@@ -74,6 +76,7 @@ class Decider:
         self.state: State = None
         self.version = 0
         self.begun = self.stale = False
+        self._refusals = Limiter(REFUSALS_INTERVAL_S)
 
     def restore(self, running: Sequence[tuple[Container, Pod]]) -> Mapping[str, Decision] | None:
         """Begin with what runs, once more if need be; what was decided anew, None if the policy cannot."""
@@ -105,7 +108,10 @@ class Decider:
             return self._answer(question)
         except PolicyRefusal as refusal:
             self.counters.refused += 1
-            log.warning("decision.refused", event_kind=what, container=container.key, reason=str(refusal))
+            if (missed := self._refusals.turn((what, container.key))) is not None:  # a kubelet asks each second again
+                log.warning(
+                    "decision.refused", event_kind=what, container=container.key, reason=str(refusal), missed=missed
+                )
             return self._without_answer(container, f"{refusal}", passes=self.on_error == PASS, error=refusal)
         except NotBegun as error:
             return self._without_answer(container, f"{error}", passes=self.on_error != REJECT, error=error)

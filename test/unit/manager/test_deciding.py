@@ -137,6 +137,14 @@ def test_a_refusal_reaches_the_kubelet_with_the_policys_name_and_reason(decider,
     assert [event[:2] for event in events] == [("PolicyRefused", "c")]
 
 
+def test_a_refusal_that_the_kubelet_asks_for_each_second_is_logged_once(decider, events, logged):
+    for key in ("c", "c", "d"):
+        with pytest.raises(Refused):
+            decider.ask("update", replace(CONTAINER, name=key), refuse)
+    assert [event["container"] for event in logged] == ["p/c/0", "p/d/0"]
+    assert (decider.counters.refused, len(events)) == (3, 3)
+
+
 def test_a_refusal_passes_where_the_configuration_wants_that(decider, events):
     decider.on_error = "pass"
     answer = decider.ask("create", CONTAINER, refuse)
