@@ -30,7 +30,7 @@ BODY_DEADLINE_S = 2.0
 """As long as the API server waits for the whole answer."""
 SMALL_BODY_BYTES = 64 << 10
 """Nearly every review is smaller.  Connections buffer as much anyhow, so small bodies need not wait for a place."""
-LARGE_BODIES_LIMIT = 16
+LARGE_BODIES_LIMIT = 8
 COMPLAIN_S = 60.0
 NAME_LIMIT_CHARS = 253
 

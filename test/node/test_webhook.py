@@ -23,6 +23,7 @@ import pytest
 import yaml
 
 from cri_resmgr.policies.declarations import ANNOTATION
+from equipment.cert_manager import definitions
 from equipment.control_plane import ControlPlane
 from equipment.processes import wait_for
 from equipment.service_path import ServicePath
@@ -162,6 +163,34 @@ def test_a_manifest_that_is_applied_again_changes_nothing(installed, name):
     # kubectl replaces the selector of a disruption budget by itself each time.
     assert [line for line in changed if not line.startswith("poddisruptionbudget.policy/")] == []
     assert installed.annotated()
+
+
+def test_all_of_it_is_applied_with_one_kustomization(installed):
+    made = yaml.safe_load_all(installed.plane.kubectl("kustomize", str(EXAMPLES)))
+    files = ("mutating-webhook-config.yaml", "webhook-deployment.yaml")
+    expected = [document for name in files for document in documents(EXAMPLES / name)]
+    assert sorted(made, key=str) == sorted(expected, key=str)
+
+
+def test_what_cert_manager_is_told_is_what_it_understands(installed):
+    # Its own definitions, and a dry run in which the API server takes no field that is not in them.
+    plane = installed.plane
+    for definition in definitions("certificates", "issuers"):
+        plane.kubectl("apply", "--server-side", "-f", str(definition))
+    try:
+        plane.kubectl("wait", "--for=condition=Established", "crd", "--all")
+        printed = plane.kubectl("apply", "--dry-run=server", "-k", str(EXAMPLES.with_name("webhook-cert-manager")))
+        injected = plane.kubectl("kustomize", str(EXAMPLES.with_name("webhook-cert-manager")))
+    finally:
+        plane.kubectl("delete", "crd", "certificates.cert-manager.io", "issuers.cert-manager.io")
+    made = [line.split()[0] for line in printed.splitlines() if "cert-manager.io" in line]
+    assert sorted(made) == [
+        "certificate.cert-manager.io/cri-resmgr-webhook",
+        "certificate.cert-manager.io/cri-resmgr-webhook-ca",
+        "issuer.cert-manager.io/cri-resmgr-webhook-ca",
+        "issuer.cert-manager.io/cri-resmgr-webhook-root",
+    ]
+    assert "cert-manager.io/inject-ca-from: cri-resmgr/cri-resmgr-webhook" in injected
 
 
 def test_the_deployment_makes_pods_that_the_restricted_standard_admits(installed):
