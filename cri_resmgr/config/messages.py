@@ -34,6 +34,8 @@ def of(detail: ErrorDetails, known: Iterable[str]) -> str:
             return "is not there; it must be said"
         case "greater_than_equal":
             return f"{detail['input']} is too small; the least is {detail['ctx']['ge']}"
+        case "too_long":
+            return f"has more than {detail['ctx']['max_length']} items; write fewer"
         case kind:
             return f"{shown(detail['input'])} will not do; {_EXPECTED.get(kind, detail['msg'])}"
 

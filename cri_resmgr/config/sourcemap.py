@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 from cri_resmgr.errors import BadInput
 
+LIMIT_CHARS = 4096  # it is parsed again in the daemon's loop
+
 _STATES = dict.fromkeys(("on", "true", "enable", "enabled", "1"), True) | dict.fromkeys(
     ("off", "false", "disable", "disabled", "0"), False
 )
@@ -41,6 +43,8 @@ class SourceMap:
 
 def parse(text: str, *, others: bool = False) -> SourceMap:
     """The map that `text` says; `others` holds where it says nothing of `*`. Raises BadInput."""
+    if len(text) > LIMIT_CHARS:
+        raise BadInput(f"{len(text)} characters are too many, at most {LIMIT_CHARS}; name fewer sources, or * for all")
     named: dict[str, bool] = {}
     state = True
     for entry in filter(None, map(str.strip, text.split(","))):

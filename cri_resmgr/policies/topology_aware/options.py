@@ -12,6 +12,8 @@ from pydantic_core import PydanticCustomError
 from cri_resmgr.policies.topology_aware.settings import Settings
 from cri_resmgr.values import globs
 
+LIMIT_PATTERNS = 256  # each is compiled where the policy is made, in the daemon's loop
+
 _DEFAULTS = Settings()
 
 
@@ -43,7 +45,7 @@ class Section(BaseModel):
     itself. The annotation `prefer-shared-cpus.cri-resource-manager.intel.com` decides for any number of CPUs."""
 
     reserved_pool_namespaces: list[Annotated[str, AfterValidator(_pattern)]] = Field(
-        default=list(_DEFAULTS.reserved_pool_namespaces), alias="ReservedPoolNamespaces"
+        default=list(_DEFAULTS.reserved_pool_namespaces), alias="ReservedPoolNamespaces", max_length=LIMIT_PATTERNS
     )
     """Namespaces whose containers run on the reserved CPUs, as shell patterns; `kube-system` is always one of them."""
 

@@ -218,6 +218,10 @@ def test_tracing_that_is_off_is_taken(off):
             "policy.memtier: {ReservedPoolNamespaces: [a, '[b']}",
             "policy.memtier.ReservedPoolNamespaces.1: '[b' is no pattern: close its [ and end it with no",
         ),
+        (
+            f"policy.memtier: {{ReservedPoolNamespaces: [{'a, ' * 257}]}}",
+            "policy.memtier.ReservedPoolNamespaces: has more than 256 items; write fewer",
+        ),
         ("policy: {PinnableRuntimeHandlers: runc}", "policy.PinnableRuntimeHandlers: 'runc' will not do"),
         ("rdt: {}", "rdt: not in this version, it comes with the RDT controller; remove it"),
         (

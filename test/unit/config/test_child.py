@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cri_resmgr.config import child, texts
+from cri_resmgr.config import child, scanning
 from cri_resmgr.config.settings import Settings
 from cri_resmgr.errors import BadInput, Degraded
 
@@ -67,7 +67,7 @@ async def test_a_file_without_end_is_bad_input():
 
 
 async def test_a_text_that_nests_without_end_is_bad_input_and_hurts_only_the_child(config):
-    config.write_text("[" * (texts.LIMIT_BYTES // 2))
+    config.write_text("[" * (scanning.LIMIT_BYTES // 2))
     with pytest.raises(BadInput, match=r"make it (smaller|flatter)|not YAML"):
         await read(config)
 
@@ -76,6 +76,19 @@ async def test_an_unfolding_text_is_bad_input(config):
     levels = [f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 99)}]" for level in range(1, 6)]
     config.write_text("\n".join(["a0: &a0 [1]", *levels]))
     with pytest.raises(BadInput, match="with its aliases followed"):
+        await read(config)
+
+
+async def test_a_megabyte_of_configuration_is_read_within_the_limits(config):
+    names = [f"handler-{number:05d}" for number in range(45_000)]
+    text = f"policy:\n  PinnableRuntimeHandlers: [{', '.join(names)}]\n"
+    config.write_text(text + "#" * (scanning.LIMIT_BYTES - len(text)))
+    assert (await read(config)).policy.pinnable_handlers == tuple(names)
+
+
+async def test_a_megabyte_of_mistakes_is_told_within_the_limits(config):
+    config.write_text("\n".join(f"k{number}: 1" for number in range(24_000)))
+    with pytest.raises(BadInput, match="has 23950 more problems than those shown"):
         await read(config)
 
 

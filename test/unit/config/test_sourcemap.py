@@ -62,6 +62,7 @@ def test_the_predecessors_names_mean_our_parts():
         ("on:off:relay", "'on:off' is no state"),
         ("on:", "names no source"),
         (":relay", "'' is no state"),
+        ("relay," * 700, "4200 characters are too many, at most 4096; name fewer sources"),
     ],
 )
 def test_a_wrong_entry_is_refused(text, message):
