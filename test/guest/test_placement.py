@@ -9,12 +9,13 @@ import signal
 import pytest
 
 from cri_resmgr.values import cpusets
+from equipment.guest import JobFailed
+from equipment.guest.guest import wait_until
 from equipment.guest.image import MINIMAL, SYSTEMD
 from equipment.guest.node import Node
 from equipment.guest.pods import Place
 from equipment.guest.topologies import C4PMEM4, N4C8, N4C16, N4D4C16
 from equipment.guest.workloads import Container, besteffort, burstable, guaranteed
-from equipment.processes import wait_for
 from guest.machines import on
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.needs_guest]
@@ -22,7 +23,6 @@ pytestmark = [pytest.mark.needs_root, pytest.mark.needs_guest]
 # 750m are rounded up to CPU 0.
 PINNED = "policy: {Active: topology-aware, ReservedResources: {CPU: 750m}}\n"
 MEMORY_TYPE = "memory-type.cri-resource-manager.intel.com/container"
-SETTLE_DEADLINE_S = 120
 BOTH_DRIVERS = on((N4C16, SYSTEMD), (N4C16, MINIMAL))
 
 
@@ -34,8 +34,8 @@ def places(**each: tuple[str, str]) -> dict[str, Place]:
 def assert_placed(node: Node, **each: tuple[str, str]) -> None:
     """Scheduler, cgroups and store agree, as soon as everybody has been told: who gains CPUs learns it last."""
     expected = places(**each)
-    with contextlib.suppress(TimeoutError):
-        wait_for(lambda: node.pods.allowed() == expected == node.decided(), "the placement", SETTLE_DEADLINE_S)
+    with contextlib.suppress(JobFailed):  # the assertions say it better
+        wait_until(lambda: node.pods.allowed() == expected == node.decided(), "the placement")
     assert node.pods.allowed() == expected
     assert node.pods.effective() == expected
     assert node.decided() == expected

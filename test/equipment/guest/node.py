@@ -1,25 +1,22 @@
 """A guest as a node: the daemon under test in front of containerd, pods through it, and what the daemon believes."""
 
 import signal
-import sqlite3
-import tempfile
 from pathlib import Path
 
 from equipment.guest import JobFailed
 from equipment.guest.calls import Calls
-from equipment.guest.guest import PAYLOAD, Guest
+from equipment.guest.guest import PAYLOAD, Guest, wait_until
 from equipment.guest.image import PYTHON
 from equipment.guest.payload import PROGRAM
 from equipment.guest.pods import Place, Pods
 from equipment.guest.snapshots import RUNTIME_SOCKET
-from equipment.processes import wait_for
 
 RELAY_SOCKET = "/run/cri-resmgr/cri-resmgr.sock"
 CONFIG = "/etc/cri-resmgr/force.cfg"
 STATE = "/var/lib/cri-resmgr"
+DATABASE = f"{STATE}/state.db"
 READY = "reconcile.done"
 """The word in the log that follows the first comparison with the runtime."""
-START_DEADLINE_S = 300
 FLAGS = (
     *("--runtime-socket", RUNTIME_SOCKET, "--relay-socket", RELAY_SOCKET, "--relay-dir", STATE),
     *("--force-config", CONFIG, "--agent-socket", "disabled", "--config-socket", "disabled"),
@@ -66,7 +63,7 @@ class Node:
         self._logs.append(f"/var/log/cri-resmgr-{len(self._logs)}.log")
         daemon = self._daemon = self.guest.start([PROGRAM, *FLAGS], log=self._logs[-1])
         ready = lambda: READY in self._read_log(self._logs[-1])  # noqa: E731
-        wait_for(ready, "the daemon to be ready", START_DEADLINE_S, alive=lambda: self.guest.runs(daemon))
+        wait_until(ready, "the daemon to be ready", alive=lambda: self.guest.runs(daemon))
 
     def restart(self, number: signal.Signals = signal.SIGTERM) -> None:
         """End the daemon, with SIGKILL as a crash would, and start it again."""
@@ -81,16 +78,8 @@ class Node:
 
     def decided(self) -> dict[str, Place]:
         """What the store says that each running container was given; "" is the runtime's own choice."""
-        names = ("state.db", "state.db-wal")
-        with tempfile.TemporaryDirectory() as directory:
-            for name, content in zip(names, self.guest.read(*(f"{STATE}/{name}" for name in names)), strict=True):
-                Path(directory, name).write_bytes(content or b"")
-            connection = sqlite3.connect(Path(directory, names[0]))
-            try:
-                query = "SELECT name, given_cpuset_cpus, given_cpuset_mems FROM containers WHERE state = 'running'"
-                return {name: Place(cpus or "", mems or "") for name, cpus, mems in connection.execute(query)}
-            finally:
-                connection.close()
+        query = "SELECT name, given_cpuset_cpus, given_cpuset_mems FROM containers WHERE state = 'running'"
+        return {name: Place(cpus or "", mems or "") for name, cpus, mems in self.guest.query(DATABASE, query)}
 
     def log(self) -> str:
         """What the daemon has said, over all its starts."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from equipment import cache, machine
 from equipment.guest.calls import Calls
 from equipment.guest.command import Places, command
-from equipment.guest.guest import Guest
+from equipment.guest.guest import Guest, wait_until
 from equipment.guest.image import IMAGES, PYTHON, Init, image
 from equipment.guest.pods import Pods
 from equipment.guest.topologies import Topology
@@ -75,7 +75,7 @@ def _make(place: Path, topology: Topology, init: Init, places: Places) -> None:
         MEMORY.mkdir()
         guest.boot()
         guest.run(init.start_containerd)
-        guest.wait_connects(RUNTIME_SOCKET)
+        wait_until(lambda: guest.connects(RUNTIME_SOCKET), "containerd")
         guest.run(_IMPORT_IMAGES)
         guest.run(_READ_LIBRARIES)
         calls = Calls(guest, RUNTIME_SOCKET)

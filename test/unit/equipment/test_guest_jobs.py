@@ -4,6 +4,7 @@ import base64
 import os
 import signal
 import socket
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -108,6 +109,21 @@ def test_files_are_written_with_their_directories_and_read_back(jobs: Jobs, tmp_
     assert path.stat().st_mode & 0o777 == 0o750
     contents = jobs("read", paths=[str(path), str(tmp_path / "nowhere")])["contents"]
     assert (base64.b64decode(contents[0]), contents[1]) == (data, None)
+
+
+def test_a_database_is_read_while_others_write_to_it(jobs: Jobs, tmp_path: Path):
+    path = tmp_path / "state.db"
+    writer = sqlite3.connect(path)
+    writer.execute("PRAGMA journal_mode = WAL")
+    writer.execute("CREATE TABLE containers (name TEXT, cpus TEXT)")
+    writer.execute("INSERT INTO containers VALUES ('a', '0-3'), ('b', NULL)")
+    writer.commit()
+    writer.execute("INSERT INTO containers VALUES ('c', '4')")
+    rows = jobs("query", path=str(path), sql="SELECT name, cpus FROM containers")["rows"]
+    writer.close()
+    assert rows == [["a", "0-3"], ["b", None]]
+    with pytest.raises(JobFailed, match="no such table"):
+        jobs("query", path=str(path), sql="SELECT 1 FROM nowhere")
 
 
 def test_it_is_known_whether_somebody_listens(jobs: Jobs, tmp_path: Path):
