@@ -80,7 +80,7 @@ def request(container: Container, pod: Pod, terms: Terms) -> Request:
     required = requirements(container, pod)
     cpus = _cpus(container, pod, terms=terms, required=required, preferences=preferences)
     memory = _memory(preferences, terms)
-    own, wrong = _affinities(pod, container.name, terms.settings)
+    own, wrong = _affinities(pod, container.name)
     warm = not terms.cold_start or not {tiers.PMEM, tiers.DRAM} <= set(memory.tiers)
     return Request(
         container=Container(
@@ -101,6 +101,8 @@ def request(container: Container, pod: Pod, terms: Terms) -> Request:
         cold_start_s=0.0 if warm else preferences.cold_start_s or 0.0,
         hints=container.hints,
         affinities=own,
+        near_pod=not own and terms.settings.colocate_pods,
+        near_namespace=not own and terms.settings.colocate_namespaces,
         reasons=(cpus.reason, *memory.notes, *wrong, *preferences.problems, *required.problems),
     )
 
@@ -165,12 +167,9 @@ def _memory(preferences: annotations.Preferences, terms: Terms) -> _Memory:
     return _Memory(wanted, typed=True)
 
 
-def _affinities(pod: Pod, name: str, settings: Settings) -> tuple[tuple[affinities.Affinity, ...], tuple[str, ...]]:
-    """Its own, or those of colocation; and what is wrong with them."""
-    wrong: tuple[str, ...] = ()
+def _affinities(pod: Pod, name: str) -> tuple[tuple[affinities.Affinity, ...], tuple[str, ...]]:
+    """Its own, and what is wrong with them."""
     try:
-        if own := affinities.affinities(pod, name):
-            return own, ()
+        return affinities.affinities(pod, name), ()
     except ValueError as error:
-        wrong = (f"affinities are ignored: {error}",)
-    return affinities.colocation(pod, pods=settings.colocate_pods, namespaces=settings.colocate_namespaces), wrong
+        return (), (f"affinities are ignored: {error}",)

@@ -100,7 +100,7 @@ def _shown(score: Score, request: Request) -> dict[str, float | str]:
     shown: dict[str, float | str] = {"shared_millicpu": score.shared_millicpu, "tenants": score.tenants}
     if request.isolate:
         shown["isolated"] = score.isolated
-    if request.affinities:
+    if request.affinities or request.near_pod or request.near_namespace:
         shown["affinity"] = score.affinity
     if request.hints:
         shown["hints"] = score.hints

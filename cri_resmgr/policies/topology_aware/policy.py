@@ -15,7 +15,7 @@ from cri_resmgr.policies.topology_aware.limits import limits
 from cri_resmgr.policies.topology_aware.placing import Placed, place
 from cri_resmgr.policies.topology_aware.repinning import Pins, changes
 from cri_resmgr.policies.topology_aware.resizing import resize
-from cri_resmgr.policies.topology_aware.settings import Settings
+from cri_resmgr.policies.topology_aware.settings import settings
 from cri_resmgr.policies.topology_aware.state import Draft, Grant, State, empty
 from cri_resmgr.values.decisions import Decision
 from cri_resmgr.values.workloads import Container, Pod
@@ -26,7 +26,7 @@ class TopologyAware:
 
     def __init__(self, context: Context, name: str = "topology-aware") -> None:
         self.name = name
-        self._settings = Settings(**context.options)
+        self._settings = settings(context.options)
         allocator = Allocator(context.machine)
         self._tree = grown(context.machine, limits(context, allocator), allocator)
         self._terms = asking.terms(

@@ -47,6 +47,10 @@ class Request:
     cold_start_s: float
     hints: tuple[Hint, ...]
     affinities: tuple[Affinity, ...]
+    near_pod: bool
+    """Whether it is drawn to the other containers of its pod."""
+    near_namespace: bool
+    """Whether it is drawn to the other containers of its namespace."""
     reasons: tuple[str, ...]
     """Why it wants CPUs in this way, then what was ignored."""
 

@@ -1,11 +1,13 @@
 """What the section of the policy says, as plain values; the words and their documentation are in `options`."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One section, valid; `Settings(**mapping)` takes what `options.Section` dumps."""
+    """One section, valid."""
 
     pin_cpu: bool = True
     pin_memory: bool = True
@@ -15,3 +17,9 @@ class Settings:
     """Shell patterns; kube-system is always meant."""
     colocate_pods: bool = False
     colocate_namespaces: bool = False
+
+
+def settings(options: Mapping[str, Any]) -> Settings:
+    """The settings that `options.Section` dumps as plain values; what is left out is as by default."""
+    found = Settings(**options)
+    return replace(found, reserved_pool_namespaces=tuple(found.reserved_pool_namespaces))

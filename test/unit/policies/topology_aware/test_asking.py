@@ -221,9 +221,11 @@ def test_whoever_starts_cold_wants_pmem_alone_first_and_only_once():
 
 def test_affinities_are_the_pods_own_or_those_of_colocation():
     own = {"cri-resource-manager.intel.com/affinity": "c: [d]"}
-    assert [one.weight for one in asked(annotations=own, colocate_pods=True).affinities] == [1]
-    assert [one.weight for one in asked(colocate_pods=True, colocate_namespaces=True).affinities] == [10, 10]
-    assert asked().affinities == ()
+    request = asked(annotations=own, colocate_pods=True)
+    assert ([one.weight for one in request.affinities], request.near_pod) == ([1], False)
+    both, none = asked(colocate_pods=True, colocate_namespaces=True), asked()
+    assert (both.affinities, both.near_pod, both.near_namespace) == ((), True, True)
+    assert (none.affinities, none.near_pod, none.near_namespace) == ((), False, False)
 
 
 def test_affinities_that_cannot_be_read_are_ignored_and_told():

@@ -104,6 +104,24 @@ def test_a_wave_of_moves_ends_at_the_top():
     assert [sum(booked(node, name)) for name in ("leaf", "socket", "large")] == [50, 120, 210]
 
 
+def test_it_reaches_those_beside_and_the_newcomer_when_somebody_moves_up_far():
+    node = Node(grid(packages=2, nodes=2, cores=4, memory_bytes=100))
+    node.run("beside", cpu=100, memory=95)
+    node.run("below", cpu=100, memory=60)
+    decision = node.run("large", cpu=100, memory=150)
+    assert (node.pool("large"), decision.assignment.cpuset_mems) == ("socket #1", "0-3")
+    assert [home(node, name) for name in ("beside", "below", "large")] == ["root"] * 3
+
+
+def test_only_those_move_who_have_memory_of_the_type_in_question():
+    node = Node(MIXED, colocate_pods=True)
+    for name, words in (("p:a", "dram"), ("p:b", "pmem"), ("p:c", "dram")):
+        node.run(name, cpu=100, memory=50, annotations=annotated("memory-type", words, f"/container.{name[2:]}"))
+    assert [home(node, name) for name in ("p:a", "p:b", "p:c")] == ["NUMA node #1"] * 3
+    node.run("own", cpu=5000, memory=40, annotations=annotated("memory-type", "dram"))
+    assert [home(node, name) for name in ("p:a", "p:b", "p:c")] == ["socket #0", "NUMA node #1", "socket #0"]
+
+
 def test_a_place_that_is_promised_to_others_is_none_even_for_those_who_need_nothing():
     node = Node(TWO_NODES)
     node.run("large", cpu=100, memory=150)
