@@ -1,7 +1,7 @@
 """A node on a machine of several NUMA nodes, for each test.
 
-Tests of one machine share a guest, see `equipment.guest.stand`: each removes its pods at the end, and one that fails
-takes its guest with it.  A guest that stops answering is nobody's fault: the test is tried once more on a fresh one,
+Tests of one machine share a guest, see `equipment.guest.stand`: each finds it without pods, and one that fails takes
+its guest with it.  A guest that stops answering is nobody's fault: the test is tried once more on a fresh one,
 and the summary at the end says so.
 """
 
@@ -46,12 +46,10 @@ def machine(request: pytest.FixtureRequest) -> Machine:
 
 
 @pytest.fixture
-def node(stand: Stand, machine: Machine, pytestconfig: pytest.Config) -> Iterator[Node]:
+def node(stand: Stand, machine: Machine, pytestconfig: pytest.Config) -> Node:
     """A node without pods."""
     with pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        found = stand.node(machine)
-    yield found
-    stand.clear()
+        return stand.node(machine)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -8,8 +8,7 @@ or wanted another machine.
 import time
 from pathlib import Path
 
-from equipment.guest import JobFailed, Lost
-from equipment.guest.calls import CallFailed
+from equipment.guest import Lost
 from equipment.guest.image import Init
 from equipment.guest.node import Node
 from equipment.guest.snapshots import snapshot
@@ -37,7 +36,7 @@ class Stand:
 
     def node(self, machine: Machine) -> Node:
         """A node on this machine, without pods, with or without a running daemon."""
-        if self._node is None or machine != self._machine:
+        if self._node is None or machine != self._machine or not self._emptied(self._node):
             self.discard()
             try:
                 self._node = self._restore(machine)
@@ -53,19 +52,22 @@ class Stand:
             self._node.guest.close()
         self._node = None
 
-    def clear(self) -> None:
-        """Remove the pods of the test that has ended; a guest on which that fails is no longer good."""
-        try:
-            if self._node:
-                self._node.pods.remove_all()
-        except (Lost, JobFailed, CallFailed) as error:
-            self.events.append(f"a test's pods could not be removed: {error}")
-            self.discard()
-
     def lost(self, during: str, lost: Lost) -> None:
         """A guest has stopped answering; whoever noticed tries again, for all to see."""
         self.events.append(f"LOST during {during}, tried once more on a fresh guest: {lost}")
         self.discard()
+
+    def _emptied(self, node: Node) -> bool:
+        """Remove the pods of the test before; a guest on which that fails is no longer good."""
+        try:
+            node.pods.remove_all()
+        except Lost as lost:
+            self.lost("the removal of pods", lost)
+            return False
+        except BaseException:
+            self.discard()
+            raise
+        return True
 
     def _restore(self, machine: Machine) -> Node:
         saved = snapshot(*machine)
