@@ -9,11 +9,9 @@ import contextlib
 import json
 import signal
 import ssl
-import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -27,17 +25,14 @@ from equipment.cert_manager import definitions
 from equipment.control_plane import ControlPlane
 from equipment.processes import wait_for
 from equipment.service_path import ServicePath
+from node.webhooks import EXAMPLES, MANIFESTS, NAMESPACE, PODS, Cluster, container, documents, more, said
 from unit.webhook import pairs
 from unit.webhook.pairs import Files
 from unit.webhook.processes import WebhookProcess, flags_for
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.needs_go, pytest.mark.timeout(300)]
 
-REPOSITORY = Path(__file__).parents[2]
-EXAMPLES = REPOSITORY / "examples" / "webhook"
 PORTS = (28443, 28444)
-PODS = "/api/v1/namespaces/{}/pods"
-SERVICE = "/api/v1/namespaces/cri-resmgr/services/cri-resmgr-webhook"
 
 
 class Volume:
@@ -69,10 +64,9 @@ class Volume:
 
 @dataclass
 class Installed:
-    """The webhook as a user has it after the documented commands."""
+    """Two processes where a cluster has two pods."""
 
-    plane: ControlPlane
-    certificates: Path
+    cluster: Cluster
     volume: Volume
     root: Path
     replicas: dict[int, WebhookProcess] = field(default_factory=dict)
@@ -80,10 +74,9 @@ class Installed:
     """Of the service's end points."""
 
     def renew(self) -> None:
-        """A new certificate of the same CA, and what the script says to do with it."""
-        for command in make_certificate(self.certificates):
-            self.plane.kubectl(*command)
-        self.volume.update(self.certificates)
+        """Another certificate, up to the files that are served."""
+        self.cluster.renew()
+        self.volume.update(self.cluster.certificates)
 
     def start(self, port: int) -> None:
         """One replica."""
@@ -96,85 +89,50 @@ class Installed:
         """One replica, as a crash would."""
         self.replicas.pop(port).__exit__()
 
+    def end_points(self) -> list[tuple[str, int]]:
+        """Those of the service."""
+        return [("127.0.0.1", port) for port in PORTS if port not in self.removed]
+
     def log(self) -> str:
         """Of all replicas."""
         return "".join(replica.log() for replica in self.replicas.values())
 
-    def made(self, spec: Any, *, namespace: str = "default", **metadata: Any) -> Any:
-        """What the API server makes of a pod; nothing runs it, and it is gone again."""
-        body = {"metadata": {"generateName": "web-", **metadata}, "spec": {"restartPolicy": "Always", **spec}}
-        pod = self.plane.api("POST", PODS.format(namespace), body)
-        self.plane.api("DELETE", f"{PODS.format(namespace)}/{pod['metadata']['name']}?gracePeriodSeconds=0")
-        return pod
-
-    def annotated(self, **options: Any) -> bool:
-        """Whether an ordinary new pod gets the annotation."""
-        return said(self.made({"containers": [container("c", limits={"cpu": "1"})]}, **options)) is not None
-
-
-def make_certificate(directory: Path) -> list[list[str]]:
-    """Run the documented command; the arguments for kubectl that it prints."""
-    hack = REPOSITORY / "hacks" / "make-webhook-certificate"
-    printed = subprocess.run([hack, directory], check=True, capture_output=True, text=True).stdout
-    return [line.split()[1:] for line in printed.splitlines()]
-
-
-def container(name: str, *, limits: Any = None, **fields: Any) -> dict[str, Any]:
-    return {"name": name, "image": "none", "resources": {"limits": limits} if limits else {}, **fields}
-
-
-def said(pod: Any) -> Any:
-    """What the annotation says; None without one."""
-    text = pod["metadata"].get("annotations", {}).get(ANNOTATION)
-    return None if text is None else json.loads(text)
-
-
-def documents(path: Path) -> list[Any]:
-    return list(yaml.safe_load_all(path.read_text()))
-
 
 @pytest.fixture(scope="module")
 def installed(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
-    """Installed with the commands of docs/webhook.md, with two replicas behind the service."""
+    """Installed as a user would, with two replicas behind the service."""
     root = tmp_path_factory.mktemp("webhook")
-    webhook = Installed(control_plane, root / "certificates", Volume(root / "volume"), root)
-    with contextlib.ExitStack() as undo:
-        # In the seed's order: for a while there is a configuration and nobody to call.
-        for name in ("mutating-webhook-config.yaml", "webhook-deployment.yaml"):
-            control_plane.kubectl("apply", "-f", str(EXAMPLES / name))
-            undo.callback(control_plane.kubectl, "delete", "--wait=false", "-f", str(EXAMPLES / name))
-        webhook.renew()
+    with Cluster(control_plane, root / "certificates") as cluster, contextlib.ExitStack() as undo:
+        webhook = Installed(cluster, Volume(root / "volume"), root)
+        webhook.volume.update(cluster.certificates)
         undo.callback(lambda: [replica.__exit__() for replica in webhook.replicas.values()])
         for port in PORTS:
             webhook.start(port)
-        service = control_plane.api("GET", SERVICE)["spec"]
-        path = undo.enter_context(ServicePath(service["clusterIP"], service["ports"][0]["port"], PORTS))
-        webhook.removed = path.removed
-        wait_for(webhook.annotated, "the API server to know the configuration")
+        undo.enter_context(ServicePath(*cluster.address(), webhook.end_points))
+        wait_for(cluster.annotates, "the API server to know the configuration")
         yield webhook
 
 
-@pytest.mark.parametrize("name", ["mutating-webhook-config.yaml", "webhook-deployment.yaml"])
+@pytest.mark.parametrize("name", MANIFESTS)
 def test_a_manifest_that_is_applied_again_changes_nothing(installed, name):
     # The CA that was patched in stays, too: else every call would fail from now on, and nobody would see it.
-    printed = installed.plane.kubectl("apply", "-f", str(EXAMPLES / name)).splitlines()
+    printed = installed.cluster.plane.kubectl("apply", "-f", str(EXAMPLES / name)).splitlines()
     assert len(printed) == len(documents(EXAMPLES / name))
     changed = [line for line in printed if not line.endswith(" unchanged")]
     # kubectl replaces the selector of a disruption budget by itself each time.
     assert [line for line in changed if not line.startswith("poddisruptionbudget.policy/")] == []
-    assert installed.annotated()
+    assert installed.cluster.annotates()
 
 
 def test_all_of_it_is_applied_with_one_kustomization(installed):
-    made = yaml.safe_load_all(installed.plane.kubectl("kustomize", str(EXAMPLES)))
-    files = ("mutating-webhook-config.yaml", "webhook-deployment.yaml")
-    expected = [document for name in files for document in documents(EXAMPLES / name)]
+    made = yaml.safe_load_all(installed.cluster.plane.kubectl("kustomize", str(EXAMPLES)))
+    expected = [document for name in MANIFESTS for document in documents(EXAMPLES / name)]
     assert sorted(made, key=str) == sorted(expected, key=str)
 
 
 def test_what_cert_manager_is_told_is_what_it_understands(installed):
     # Its own definitions, and a dry run in which the API server takes no field that is not in them.
-    plane = installed.plane
+    plane = installed.cluster.plane
     for definition in definitions("certificates", "issuers"):
         plane.kubectl("apply", "--server-side", "-f", str(definition))
     try:
@@ -194,14 +152,14 @@ def test_what_cert_manager_is_told_is_what_it_understands(installed):
 
 
 def test_the_deployment_makes_pods_that_the_restricted_standard_admits(installed):
-    listed = f"{PODS.format('cri-resmgr')}?labelSelector=app.kubernetes.io/name=cri-resmgr-webhook"
-    wait_for(lambda: len(installed.plane.api("GET", listed)["items"]) == 2, "two pods")
-    for pod in installed.plane.api("GET", listed)["items"]:
+    listed = f"{PODS.format(NAMESPACE)}?labelSelector=app.kubernetes.io/name=cri-resmgr-webhook"
+    wait_for(lambda: len(installed.cluster.plane.api("GET", listed)["items"]) == 2, "two pods")
+    for pod in installed.cluster.plane.api("GET", listed)["items"]:
         assert [volume["name"] for volume in pod["spec"]["volumes"]] == ["certificate"]  # no token
 
 
 def test_a_new_pod_is_annotated_with_what_the_api_server_makes_of_its_resources(installed):
-    pod = installed.made({
+    pod = installed.cluster.made({
         "initContainers": [
             container("setup", limits={"memory": "64Mi"}),
             container("proxy", limits={"cpu": "0.5"}, restartPolicy="Always"),
@@ -220,7 +178,7 @@ def test_a_new_pod_is_annotated_with_what_the_api_server_makes_of_its_resources(
 
 def test_a_users_own_annotations_stay_and_a_false_one_does_not(installed):
     spec = {"containers": [container("c", limits={"cpu": "1"})]}
-    pod = installed.made(spec, annotations={"mine": "stays", ANNOTATION: '{"containers":{"c":{}}}'})
+    pod = installed.cluster.made(spec, annotations={"mine": "stays", ANNOTATION: '{"containers":{"c":{}}}'})
     assert pod["metadata"]["annotations"]["mine"] == "stays"
     assert said(pod)["containers"]["c"]["limits"] == {"cpu": "1"}
 
@@ -228,38 +186,38 @@ def test_a_users_own_annotations_stay_and_a_false_one_does_not(installed):
 def test_what_limit_ranges_add_is_annotated_too(installed):
     path = "/api/v1/namespaces/default/limitranges"
     limits = [{"type": "Container", "default": {"cpu": "300m"}, "defaultRequest": {"cpu": "200m"}}]
-    installed.plane.api("POST", path, {"metadata": {"name": "usual"}, "spec": {"limits": limits}})
+    installed.cluster.plane.api("POST", path, {"metadata": {"name": "usual"}, "spec": {"limits": limits}})
     try:
         expected = {"requests": {"cpu": "200m"}, "limits": {"cpu": "300m"}}
 
         def is_added() -> bool:
-            return said(installed.made({"containers": [container("c")]}))["containers"]["c"] == expected
+            return said(installed.cluster.made({"containers": [container("c")]}))["containers"]["c"] == expected
 
         wait_for(is_added, "the limit range to be known")
     finally:
-        installed.plane.api("DELETE", f"{path}/usual")
+        installed.cluster.plane.api("DELETE", f"{path}/usual")
 
 
 def test_a_change_of_a_pod_does_not_ask_the_webhook(installed):
     spec = {"containers": [container("c", limits={"cpu": "1"})]}
-    pod = installed.plane.api("POST", PODS.format("default"), {"metadata": {"name": "changed"}, "spec": spec})
+    pod = installed.cluster.plane.api("POST", PODS.format("default"), {"metadata": {"name": "changed"}, "spec": spec})
     path, asked = f"{PODS.format('default')}/changed", installed.log().count("review.answered")
     try:
         patch = {"metadata": {"annotations": {ANNOTATION: "by hand"}}}
-        changed = installed.plane.api("PATCH", path, patch, content="application/merge-patch+json")
+        changed = installed.cluster.plane.api("PATCH", path, patch, content="application/merge-patch+json")
         resize = {
             "spec": {"containers": [{"name": "c", "resources": {"limits": {"cpu": "2"}, "requests": {"cpu": "2"}}}]}
         }
         content = "application/strategic-merge-patch+json"
-        installed.plane.api("PATCH", f"{path}/resize", resize, content=content)
+        installed.cluster.plane.api("PATCH", f"{path}/resize", resize, content=content)
     finally:
-        installed.plane.api("DELETE", f"{path}?gracePeriodSeconds=0")
+        installed.cluster.plane.api("DELETE", f"{path}?gracePeriodSeconds=0")
     assert said(pod) is not None
     assert changed["metadata"]["annotations"][ANNOTATION] == "by hand"
     assert installed.log().count("review.answered") == asked
 
 
-@pytest.mark.parametrize("namespace", ["kube-system", "cri-resmgr"])
+@pytest.mark.parametrize("namespace", ["kube-system", NAMESPACE])
 def test_namespaces_that_must_always_work_are_never_asked_about(installed, namespace):
     asked = installed.log().count("review.answered")
     restricted = {
@@ -269,8 +227,8 @@ def test_namespaces_that_must_always_work_are_never_asked_about(installed, names
         ],
     }
     account = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
-    wait_for(lambda: installed.plane.api.find(account), "the default account")
-    assert said(installed.made(restricted, namespace=namespace)) is None
+    wait_for(lambda: installed.cluster.plane.api.find(account), "the default account")
+    assert said(installed.cluster.made(restricted, namespace=namespace)) is None
     assert installed.log().count("review.answered") == asked
 
 
@@ -325,68 +283,30 @@ def mesh_installed(plane: ControlPlane, root: Path) -> Iterator[None]:
 
 
 def test_a_container_that_a_later_webhook_adds_is_annotated_too(installed, tmp_path):
-    with mesh_installed(installed.plane, tmp_path):
+    with mesh_installed(installed.cluster.plane, tmp_path):
         pod = {"containers": [container("c", limits={"cpu": "1"})]}
-        wait_for(lambda: len(installed.made(pod)["spec"]["containers"]) == 2, "the mesh")
-        limited = said(installed.made(pod))["containers"]
+        wait_for(lambda: len(installed.cluster.made(pod)["spec"]["containers"]) == 2, "the mesh")
+        limited = said(installed.cluster.made(pod))["containers"]
     assert {name: amounts["limits"] for name, amounts in limited.items()} == {
         "c": {"cpu": "1"},
         "mesh": {"cpu": "100m"},
     }
 
 
-@contextlib.contextmanager
-def crowd(installed: Installed) -> Iterator[list[bool]]:
-    """Pods are made all the time; yields for each whether it was annotated.  The context fails if one is refused."""
-    made: list[bool] = []
-    ending = threading.Event()
-
-    def go_on() -> None:
-        while not ending.is_set():
-            made.append(installed.annotated())
-
-    with ThreadPoolExecutor(4) as pool:
-        making = [pool.submit(go_on) for _ in range(4)]
-        try:
-            yield made
-        finally:
-            ending.set()
-    for one in making:
-        one.result()
-
-
-def complaints(installed: Installed) -> str:
-    """What the API server says of calls that failed."""
-    log = installed.plane.processes.log("kube-apiserver")
-    return "\n".join(line for line in log.splitlines() if "cri-resmgr.intel.com" in line)
-
-
-def more(made: list[bool], count: int = 20) -> None:
-    """Wait until so many more pods have been made."""
-    goal = len(made) + count
-    wait_for(lambda: len(made) >= goal, f"{count} more pods")
-
-
-def certificate_shown(installed: Installed) -> str:
-    """To who calls the service now."""
-    service = installed.plane.api("GET", SERVICE)["spec"]
-    return ssl.get_server_certificate((service["clusterIP"], 443))
-
-
 def test_a_certificate_that_is_renewed_under_load_costs_no_pod_its_annotation(installed):
-    with crowd(installed) as made:
+    with installed.cluster.crowd() as made:
         more(made)
         for _ in range(2):
             installed.renew()
             new = installed.volume.files.cert.read_text()
             for _ in PORTS:  # in turn
-                wait_for(lambda: certificate_shown(installed) == new, "the new certificate")  # noqa: B023
+                wait_for(lambda: installed.cluster.certificate_shown() == new, "the new certificate")  # noqa: B023
             more(made)
-    assert all(made), complaints(installed)
+    assert all(made), installed.cluster.complaints()
 
 
 def test_a_replica_that_is_replaced_under_load_costs_no_pod_its_annotation(installed):
-    with crowd(installed) as made:
+    with installed.cluster.crowd() as made:
         for port in PORTS:
             more(made)
             replica = installed.replicas[port]
@@ -397,11 +317,11 @@ def test_a_replica_that_is_replaced_under_load_costs_no_pod_its_annotation(insta
             assert replica.process.wait(60) == 0
             more(made)
             installed.start(port)
-    assert all(made), complaints(installed)
+    assert all(made), installed.cluster.complaints()
 
 
 def test_without_the_webhook_pods_are_made_and_with_it_they_are_annotated_again(installed):
-    with crowd(installed) as made:
+    with installed.cluster.crowd() as made:
         more(made)
         for port in PORTS:
             installed.kill(port)
@@ -409,7 +329,7 @@ def test_without_the_webhook_pods_are_made_and_with_it_they_are_annotated_again(
         wait_for(lambda: False in made[without:], "pods that nobody annotates")
         for port in PORTS:
             installed.start(port)
-        wait_for(installed.annotated, "pods to be annotated again")
+        wait_for(installed.cluster.annotates, "pods to be annotated again")
 
 
 def test_a_webhook_that_hangs_holds_up_no_pod_for_longer_than_its_timeout(installed):
@@ -417,15 +337,15 @@ def test_a_webhook_that_hangs_holds_up_no_pod_for_longer_than_its_timeout(instal
     for process in hanging:
         process.send_signal(signal.SIGSTOP)
     try:
-        assert not installed.annotated()
+        assert not installed.cluster.annotates()
     finally:
         for process in hanging:
             process.send_signal(signal.SIGCONT)
-    wait_for(installed.annotated, "pods to be annotated again")
+    wait_for(installed.cluster.annotates, "pods to be annotated again")
 
 
 def test_nothing_of_any_pod_was_logged(installed):
-    installed.made({"containers": [container("c", env=[{"name": "TOKEN", "value": "hush-hush"}])]})
+    installed.cluster.made({"containers": [container("c", env=[{"name": "TOKEN", "value": "hush-hush"}])]})
     log = installed.log()
     assert "review.answered" in log
     assert "hush-hush" not in log
