@@ -1,6 +1,7 @@
 """What the manifests say to each other, to the program and to the script that makes certificates."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -185,3 +186,11 @@ def test_the_script_says_what_it_lacks(tmp_path):
         [bash, script, tmp_path], env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False
     )
     assert (lacking.returncode, lacking.stderr) == (2, "make-webhook-certificate: needs openssl\n")
+
+
+def test_the_page_about_it_shows_its_flags_and_names_files_that_are_there():
+    page = (REPOSITORY / "docs" / "webhook.md").read_text()
+    assert f"```\n{goflags.usage(PROGRAM, Flags)}```\n" in page
+    named = set(re.findall(r"(?:examples|hacks)/[\w./-]+\w", page))
+    assert len(named) == 5
+    assert [name for name in named if not (REPOSITORY / name).exists()] == []
