@@ -250,6 +250,13 @@ class Promises(RuleBasedStateMachine):
             assert mems is None or (mems and all(self.has_memory(node) for node in cpusets.ids(cpusets.parse(mems))))
 
     @invariant()
+    def a_container_is_told_what_it_has(self):
+        for container in self.stage.containers.values():
+            told = {name: cpusets.parse(text) for name, text in self.policy.exports(container).items()}
+            assert told.pop("ALL_MEMS") == sum(told.pop(name, 0) for name in ("DRAM_MEMS", "PMEM_MEMS", "HBM_MEMS"))
+            assert not sum(told.values()) & ~(own(container) | shared(container))
+
+    @invariant()
     def nothing_is_promised_twice(self):
         pools = {pool.name: pool for pool in self.policy.pools(self.stage.state)}
         for pool in pools.values():

@@ -36,7 +36,7 @@ def _gains(draft: Draft, old: Grant, choice: Choice) -> bool:
     best = choice.best
     if old.unplaced or reserve_holds(draft, old.request):
         return True
-    if best.pool is old.pool:
+    if best.pool.index == old.pool.index:
         return best.pool.home != old.home.index
-    current = next((score for score in choice.ranking if score.pool is old.pool), None)
-    return current is None or decisive(best, current, old.request) != LAST
+    current = next((score for score in choice.ranking if score.pool.index == old.pool.index), None)
+    return current is not None and decisive(best, current, old.request) != LAST

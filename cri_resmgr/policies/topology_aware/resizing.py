@@ -63,14 +63,15 @@ def _kept(draft: Draft, old: Grant, request: Request) -> tuple[int, int]:
 
 def _in_place(draft: Draft, key: str, old: Grant, *, request: Request) -> Grant | None:
     """The grant that comes of the old one, not booked yet; None if the container must move."""
+    if old.unplaced or request.reserved:
+        return None
     kept = replace(draft.grants[key], request=request, reserved=False, part_millicpu=request.rest_millicpu)
     more = request.whole - kept.own.bit_count()
-    grant = None if old.unplaced or request.reserved else _with_memory(draft, old, kept)
-    place_ = grant and _roomy(draft, grant, more)
-    if not grant or not place_:
+    grant, score = _with_memory(draft, old, kept), _roomy(draft, kept, more)
+    if grant is None or score is None:
         return None
-    grant = replace(grant, pool=place_.pool)
-    isolate = request.isolate and not grant.exclusive and place_.isolated >= 0
+    grant = replace(grant, pool=score.pool)
+    isolate = request.isolate and not grant.exclusive and score.isolated >= 0
     return with_cpus(draft, grant, more, isolate=isolate) if more else grant
 
 
