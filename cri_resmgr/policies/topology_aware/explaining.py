@@ -4,11 +4,10 @@ from collections.abc import Iterator, Sequence
 
 from cri_resmgr.policies.topology_aware.choosing import Choice
 from cri_resmgr.policies.topology_aware.ordering import decisive
-from cri_resmgr.policies.topology_aware.repinning import Pins
+from cri_resmgr.policies.topology_aware.repinning import Pins, numbered
 from cri_resmgr.policies.topology_aware.requests import Request
 from cri_resmgr.policies.topology_aware.scoring import Fit, Score
 from cri_resmgr.policies.topology_aware.state import Grant
-from cri_resmgr.values import cpusets
 from cri_resmgr.values.decisions import Candidate
 
 _NAMED_POOLS = 8
@@ -54,14 +53,15 @@ def _remedy(choice: Choice, request: Request) -> str:
 
 
 def _cpus(grant: Grant, pins: Pins) -> Iterator[str]:
+    where = f"of {grant.pool.name}"
     if grant.exclusive:
-        yield f"CPUs {cpusets.text(grant.exclusive)} of {grant.pool.name} are its own"
+        yield f"has {numbered('CPU', grant.exclusive)} {where} to itself"
     if grant.isolated:
-        yield f"kernel-isolated CPUs {cpusets.text(grant.isolated)} of {grant.pool.name} are its own"
+        yield f"has {numbered('kernel-isolated CPU', grant.isolated)} {where} to itself"
     if grant.reserved:
-        yield f"shares the reserved CPUs {cpusets.text(pins.shared_cpus(grant))}"
+        yield f"shares {numbered('reserved CPU', pins.shared_cpus(grant))}"
     elif grant.shares:
-        yield f"shares CPUs {cpusets.text(pins.shared_cpus(grant))} of {grant.pool.name}"
+        yield f"shares {numbered('CPU', pins.shared_cpus(grant))} {where}"
     if grant.unplaced:
         yield "it runs already, and nothing could be promised to it"
     elif grant.request.reserved and not grant.reserved:
@@ -86,13 +86,12 @@ def _chosen(grant: Grant, choice: Choice | None) -> Iterator[str]:
 
 def _memory(grant: Grant) -> Iterator[str]:
     booked = sum(grant.memory_bytes)
-    size = f"{amount(booked)} of memory from" if booked else "memory of"
+    size = f"{_amount(booked)} of memory from" if booked else "memory of"
     cold = ", PMEM alone until it has warmed up" if grant.cold else ""
-    yield f"{size} {grant.home.name}: nodes {cpusets.text(grant.mems)}{cold}"
+    yield f"{size} {grant.home.name}: {numbered('node', grant.mems)}{cold}"
 
 
-def amount(size_bytes: int) -> str:
-    """Bytes for people, rounded up."""
+def _amount(size_bytes: int) -> str:
     return f"{-(-size_bytes >> 20)} MiB" if size_bytes >= 1 << 20 else f"{size_bytes} bytes"
 
 
@@ -115,5 +114,5 @@ def _verdict(choice: Choice, score: Score, request: Request) -> str:
 
 def _lack(score: Score) -> str:
     cpu = f"{score.short_millicpu}m of CPU" if score.short_millicpu > 0 else ""
-    memory = f"{amount(score.short_bytes)} of memory" if score.short_bytes > 0 else ""
+    memory = f"{_amount(score.short_bytes)} of memory" if score.short_bytes > 0 else ""
     return " and ".join(filter(None, (cpu, memory)))

@@ -18,11 +18,11 @@ from cri_resmgr.values.resources import Assignment
 class Pins:
     """What the grants of a draft mean, as long as it does not change."""
 
-    __slots__ = ("_draft", "_settings", "_text")
+    __slots__ = ("_draft", "_numbered", "_settings", "_text")
 
     def __init__(self, draft: Draft, settings: Settings) -> None:
         self._draft, self._settings = draft, settings
-        self._text = cache(cpusets.text)  # of a few sets for many containers
+        self._text, self._numbered = cache(cpusets.text), cache(numbered)  # a few sets for many containers
 
     def shared_cpus(self, grant: Grant) -> int:
         """The CPUs that a container runs on together with others."""
@@ -56,8 +56,13 @@ class Pins:
 
     def _told(self, grant: Grant) -> str:
         shared = self.shared_cpus(grant)
-        cpus = f"shares CPUs {self._text(shared)} of {grant.pool.name}, " if shared else ""
+        cpus = f"shares {self._numbered('CPU', shared)} of {grant.pool.name}, " if shared else ""
         return f"{cpus}memory of {grant.home.name}"
+
+
+def numbered(word: str, ids: int) -> str:
+    """CPUs or nodes for people: `CPU 4`, `CPUs 4-7`."""
+    return f"{word}{'s' if ids & (ids - 1) else ''} {cpusets.text(ids)}"
 
 
 def changes(before: State, after: Draft, *, pins: Pins, subject: str = "", cause: str = "") -> dict[str, Change]:

@@ -20,19 +20,19 @@ def test_reasons_say_what_is_wanted_what_is_given_and_what_decided():
     node = Node()
     assert node.run("a", cpu=1500, memory=100 * MIB).reasons == (
         "Guaranteed, 1500m of CPU: 1 of its own, 500m shared",
-        "CPUs 4 of NUMA node #1 are its own",
+        "has CPU 4 of NUMA node #1 to itself",
         "shares CPUs 5-7 of NUMA node #1",
         "NUMA node #1 rather than NUMA node #2, which comes later",
-        "100 MiB of memory from NUMA node #1: nodes 1",
+        "100 MiB of memory from NUMA node #1: node 1",
     )
     assert node.run("b", memory=1000).reasons[1:] == (
         "shares CPUs 8-11 of NUMA node #2",
         "NUMA node #2 rather than NUMA node #3, which comes later",
-        "1000 bytes of memory from NUMA node #2: nodes 2",
+        "1000 bytes of memory from NUMA node #2: node 2",
     )
     assert node.run("c", cpu=15, namespace="kube-system").reasons == (
         "namespace kube-system runs on reserved CPUs",
-        "shares the reserved CPUs 0",
+        "shares reserved CPU 0",
         "memory of root: nodes 0-3",
     )
     assert "the reserved CPUs are used up" in node.run("d", cpu=999, namespace="kube-system").reasons
@@ -41,7 +41,7 @@ def test_reasons_say_what_is_wanted_what_is_given_and_what_decided():
 
 def test_reasons_name_isolated_cpus_and_their_lack():
     node = Node(grid(packages=2, nodes=2, cores=2, threads=2, isolated=1 << 8))
-    assert "kernel-isolated CPUs 8 of NUMA node #2 are its own" in node.run("a", cpu=1000).reasons
+    assert "has kernel-isolated CPU 8 of NUMA node #2 to itself" in node.run("a", cpu=1000).reasons
     assert "too few kernel-isolated CPUs are free: ordinary ones" in node.run("b", cpu=1000).reasons
 
 
@@ -53,7 +53,7 @@ def test_reasons_end_with_what_was_ignored():
 
 def test_a_cold_start_is_told():
     decision = Node(C4PMEM4).run("p", cpu=500, memory=GIB, annotations=annotated("cold-start", "duration: 60s"))
-    assert "1024 MiB of memory from socket #1: nodes 7, PMEM alone until it has warmed up" in decision.reasons
+    assert "1024 MiB of memory from socket #1: node 7, PMEM alone until it has warmed up" in decision.reasons
 
 
 def test_neighbours_hear_who_came_was_resized_or_went():
