@@ -50,8 +50,7 @@ class Backlog(Generic[K]):
         if due_s >= self._due_s.get(key, inf):
             return
         self._due_s[key] = due_s
-        if key not in self._working:
-            self._push(key)
+        self._push(key)
 
     def take(self, now_s: float) -> K | None:
         """The key that has been due for longest and that nobody works on; it is being worked on from now on."""

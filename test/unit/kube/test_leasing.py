@@ -219,15 +219,19 @@ def test_what_others_have_written_to_the_lease_stays_and_costs_nobody_the_lead()
     run(main())
 
 
-def test_a_leader_that_cannot_renew_ends_its_work_before_anybody_could_take_the_lease(survived):
+@pytest.mark.parametrize("how", ["refuses", "hangs"])
+def test_a_leader_that_cannot_renew_ends_its_work_before_anybody_could_take_the_lease(survived, how):
     async def main():
         server = ModelServer()
         a = Candidate(server, "a", ending_s=TERMS.duration_s - TERMS.renew_deadline_s - 0.1)
         async with a.running():
             await asyncio.sleep(SOON_S)
             renewed_s = max(time_s for time_s, what in server.requests if what == "replace")
-            server.breaks(AWAY)
-            server.delay_s = lambda: 0.7
+            if how == "refuses":
+                server.breaks(AWAY)
+                server.delay_s = lambda: 0.7
+            else:
+                server.fate = lambda: LOST_BEFORE
             await asyncio.sleep(LONG_S)
             assert a.acting[0][1] - renewed_s < TERMS.duration_s
             assert a.acting[0][1] - renewed_s >= TERMS.renew_deadline_s

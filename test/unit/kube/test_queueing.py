@@ -295,6 +295,17 @@ def test_a_queue_that_is_cancelled_awaits_its_workers():
     run(main())
 
 
+def test_a_time_that_was_overtaken_and_comes_again_during_the_work_does_not_give_the_key_to_a_second_worker():
+    backlog = Backlog()
+    backlog.add("a", 5)
+    backlog.add("a", 3)
+    assert backlog.take(3) == "a"
+    backlog.add("a", 5)
+    assert (backlog.take(5), backlog.next_s()) == (None, None)
+    backlog.done("a")
+    assert backlog.take(5) == "a"
+
+
 def test_times_that_were_overtaken_are_not_kept():
     backlog = Backlog()
     for time_s in range(10_000):
