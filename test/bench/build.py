@@ -1,4 +1,4 @@
-"""The Go programs of this folder: `backend`, `drive` and `future`, built once for each state of the sources."""
+"""The Go programs of this folder, such as `backend` and `drive`, built once for each state of the sources."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ BUILD_DEADLINE_S = 1800
 
 
 def programs() -> Path:
-    """The directory of the three programs, which are built on first use; raises Unavailable."""
+    """The directory of the programs, which are built on first use; raises Unavailable."""
     sources = sorted(MODULE.rglob("*.go"))
     digest = cache.key(
         os.uname().machine, *map(str, (path.relative_to(MODULE) for path in sources)), *sources, *_pins()

@@ -97,8 +97,12 @@ class Rig:
 
     def drive(self, path: Path, *flags: str) -> Drive:
         """Put load on one of the sockets."""
+        return Drive.parse(self.output("drive", path, *flags))
+
+    def output(self, program: str, path: Path, *flags: str) -> str:
+        """What a load generator prints about one of the sockets."""
         done = subprocess.run(
-            [self.programs / "drive", "-socket", path, *flags],
+            [self.programs / program, "-socket", path, *flags],
             check=False,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -108,9 +112,9 @@ class Rig:
         if done.returncode:
             relay_log = "\n".join(self._processes.log("relay").splitlines()[-20:])
             raise RuntimeError(
-                f"drive {' '.join(flags)}: {done.stderr.strip()}\n--- end of the relay's log:\n{relay_log}"
+                f"{program} {' '.join(flags)}: {done.stderr.strip()}\n--- end of the relay's log:\n{relay_log}"
             )
-        return Drive.parse(done.stdout)
+        return done.stdout
 
     def stop(self) -> None:
         """End both."""

@@ -10,7 +10,7 @@ from cri_resmgr.host.grids import grid
 from cri_resmgr.values.machines import Machine
 from equipment import sysfs_tree
 
-REAL = ("proc", "sys/fs", "sys/dev", "sys/kernel")
+REAL = ("proc", "sys/fs", "sys/dev")
 
 
 def host_root(directory: Path, machine: Machine) -> Path:

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"bench/load"
 )
 
 // first waits for the socket and says when the first call on it had its answer.
@@ -28,7 +30,7 @@ func first(ctx context.Context, o options) (any, error) {
 }
 
 func versionOnce(ctx context.Context, socket string) error {
-	connection, err := dial(socket)
+	connection, err := load.Dial(socket)
 	if err != nil {
 		return err
 	}

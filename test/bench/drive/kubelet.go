@@ -6,11 +6,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"google.golang.org/grpc"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
-)
 
-const connectTimeout = 20 * time.Second
+	"bench/load"
+)
 
 // kubelet makes the calls of a kubelet, with messages of its sizes.
 type kubelet struct {
@@ -20,27 +19,17 @@ type kubelet struct {
 	pods    atomic.Int64
 }
 
-// connect makes the connection before anything is measured.
-func (k *kubelet) connect(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	_, err := k.runtime.Version(ctx, &cri.VersionRequest{}, grpc.WaitForReady(true))
-	return err
-}
-
-type load func(ctx context.Context, times *latencies) error
-
-func (k *kubelet) load(mode string) (load, error) {
+func (k *kubelet) load(mode string) (load.Load, error) {
 	switch mode {
 	case "version":
-		return func(ctx context.Context, times *latencies) error {
-			_, err := timed(k, ctx, times, "Version", k.runtime.Version, &cri.VersionRequest{})
+		return func(ctx context.Context, times *load.Times) error {
+			_, err := load.Timed(ctx, times, "Version", k.timeout, k.runtime.Version, &cri.VersionRequest{})
 			return err
 		}, nil
 	case "bulk":
 		ask := &cri.ListContainersRequest{Filter: &cri.ContainerFilter{Id: "bulk"}}
-		return func(ctx context.Context, times *latencies) error {
-			_, err := timed(k, ctx, times, "ListContainers", k.runtime.ListContainers, ask)
+		return func(ctx context.Context, times *load.Times) error {
+			_, err := load.Timed(ctx, times, "ListContainers", k.timeout, k.runtime.ListContainers, ask)
 			return err
 		}, nil
 	case "pod", "burst":
@@ -50,62 +39,43 @@ func (k *kubelet) load(mode string) (load, error) {
 }
 
 // pod is the life of a pod with one container: seven calls.
-func (k *kubelet) pod(ctx context.Context, times *latencies) error {
+func (k *kubelet) pod(ctx context.Context, times *load.Times) error {
 	pod, container, err := k.startPod(ctx, times)
 	if err != nil {
 		return err
 	}
-	if _, err = timed(k, ctx, times, "StopContainer", k.runtime.StopContainer,
+	if _, err = load.Timed(ctx, times, "StopContainer", k.timeout, k.runtime.StopContainer,
 		&cri.StopContainerRequest{ContainerId: container, Timeout: 30}); err != nil {
 		return err
 	}
-	if _, err = timed(k, ctx, times, "RemoveContainer", k.runtime.RemoveContainer,
+	if _, err = load.Timed(ctx, times, "RemoveContainer", k.timeout, k.runtime.RemoveContainer,
 		&cri.RemoveContainerRequest{ContainerId: container}); err != nil {
 		return err
 	}
-	if _, err = timed(k, ctx, times, "StopPodSandbox", k.runtime.StopPodSandbox,
+	if _, err = load.Timed(ctx, times, "StopPodSandbox", k.timeout, k.runtime.StopPodSandbox,
 		&cri.StopPodSandboxRequest{PodSandboxId: pod}); err != nil {
 		return err
 	}
-	_, err = timed(k, ctx, times, "RemovePodSandbox", k.runtime.RemovePodSandbox,
+	_, err = load.Timed(ctx, times, "RemovePodSandbox", k.timeout, k.runtime.RemovePodSandbox,
 		&cri.RemovePodSandboxRequest{PodSandboxId: pod})
 	return err
 }
 
 // startPod brings a pod up and returns the ids of its sandbox and its container.
-func (k *kubelet) startPod(ctx context.Context, times *latencies) (string, string, error) {
+func (k *kubelet) startPod(ctx context.Context, times *load.Times) (string, string, error) {
 	sandbox := k.sandboxConfig()
-	pod, err := timed(k, ctx, times, "RunPodSandbox", k.runtime.RunPodSandbox, &cri.RunPodSandboxRequest{Config: sandbox})
+	pod, err := load.Timed(ctx, times, "RunPodSandbox", k.timeout, k.runtime.RunPodSandbox, &cri.RunPodSandboxRequest{Config: sandbox})
 	if err != nil {
 		return "", "", err
 	}
-	container, err := timed(k, ctx, times, "CreateContainer", k.runtime.CreateContainer,
+	container, err := load.Timed(ctx, times, "CreateContainer", k.timeout, k.runtime.CreateContainer,
 		&cri.CreateContainerRequest{PodSandboxId: pod.PodSandboxId, Config: containerConfig(sandbox), SandboxConfig: sandbox})
 	if err != nil {
 		return "", "", err
 	}
-	_, err = timed(k, ctx, times, "StartContainer", k.runtime.StartContainer,
+	_, err = load.Timed(ctx, times, "StartContainer", k.timeout, k.runtime.StartContainer,
 		&cri.StartContainerRequest{ContainerId: container.ContainerId})
 	return pod.PodSandboxId, container.ContainerId, err
-}
-
-// timed makes one call under the kubelet's deadline and notes how long it took if it succeeded.
-func timed[Ask, Reply any](
-	k *kubelet, ctx context.Context, times *latencies, name string,
-	method func(context.Context, Ask, ...grpc.CallOption) (Reply, error), ask Ask,
-) (Reply, error) {
-	if k.timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, k.timeout)
-		defer cancel()
-	}
-	begin := time.Now()
-	reply, err := method(ctx, ask)
-	if err != nil {
-		return reply, fmt.Errorf("%s: %w", name, err)
-	}
-	times.note(name, time.Since(begin))
-	return reply, nil
 }
 
 func (k *kubelet) sandboxConfig() *cri.PodSandboxConfig {

@@ -14,12 +14,10 @@ import (
 	"os"
 	"time"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
-)
 
-const maxMessageBytes = 64 << 20
+	"bench/load"
+)
 
 type options struct {
 	socket  string
@@ -62,7 +60,7 @@ func drive(ctx context.Context, o options) (any, error) {
 	if o.mode == "first" {
 		return first(ctx, o)
 	}
-	connection, err := dial(o.socket)
+	connection, err := load.Dial(o.socket)
 	if err != nil {
 		return nil, err
 	}
@@ -72,18 +70,14 @@ func drive(ctx context.Context, o options) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := kubelet.connect(ctx); err != nil {
+	if err := load.Connect(ctx, kubelet.runtime); err != nil {
 		return nil, err
 	}
 	for range o.alive {
-		if _, _, err := kubelet.startPod(ctx, newLatencies()); err != nil {
+		if _, _, err := kubelet.startPod(ctx, load.NewTimes()); err != nil {
 			return nil, err
 		}
 	}
-	return report(o, loop(ctx, o, call)), nil
-}
-
-func dial(socket string) (*grpc.ClientConn, error) {
-	return grpc.NewClient("unix:"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessageBytes), grpc.MaxCallSendMsgSize(maxMessageBytes)))
+	plan := load.Plan{Callers: o.callers, Length: o.length, Count: o.count}
+	return load.Report(o.mode, plan, load.Loop(ctx, plan, call)), nil
 }
