@@ -4,18 +4,17 @@ Runs in the checking process, the agent and the extension: `config.child` is wha
 """
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from cri_resmgr.config import messages, models, outline, scanning, texts, translating
+from cri_resmgr.config import messages, models, outline, scanning, texts, translating, trees
 from cri_resmgr.config.outline import Entry
 from cri_resmgr.config.problems import Invalid, Problem
 from cri_resmgr.config.settings import Settings
-from cri_resmgr.config.trees import Path as TreePath
 from cri_resmgr.config.trees import Tree
 from cri_resmgr.errors import BadInput
 
@@ -71,11 +70,11 @@ def tree(text: str) -> Tree:
     return texts.load(text, _spelled)
 
 
-def _spelled(path: TreePath, key: str) -> TreePath:
+def _spelled(path: trees.Path, key: str) -> trees.Path:
     return outline.spelled(ROOT, path, key)
 
 
-def _settings(found: Tree, source: str, parts: Iterator[str] | tuple[str, ...]) -> Settings:
+def _settings(found: Tree, source: str, parts: Iterable[str]) -> Settings:
     if found.problems:
         raise Invalid(found.problems, source)
     try:
@@ -107,6 +106,6 @@ def _problems(error: ValidationError, found: Tree) -> Iterator[Problem]:
         yield Problem(".".join(path), message or messages.of(detail, _known(path[:-1])), found.line_of(path))
 
 
-def _known(path: TreePath) -> Iterator[str]:
+def _known(path: trees.Path) -> Iterator[str]:
     section = outline.at(ROOT, path)
     return (name for name, entry in (section.below if section else {}).items() if not entry.idle)
