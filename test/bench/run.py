@@ -19,10 +19,11 @@ from bench import build, costs, pods, policy, rates
 from bench.results import Result
 from bench.rig import DAEMON, Bench
 from bench.table import table
-from equipment import Unavailable
+from equipment import Unavailable, machine
 from equipment.progress import progress
 
 Measure = Callable[[Bench], Result | list[Result]]
+NEED_ROOT = ("pods",)
 
 
 def measurements() -> Mapping[str, Measure]:
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         bench = Bench(build.programs(), options.relay_command, options.rounds, options.seconds)
-        results = measure(bench, options.only or list(measurements()))
+        results = measure(bench, options.only or _possible())
     except (Unavailable, RuntimeError, TimeoutError) as error:
         print(f"bench: {error}", *getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)
         return 1
@@ -60,6 +61,15 @@ def measure(bench: Bench, names: Sequence[str]) -> list[Result]:
             found = known[name](bench)
         results += found if isinstance(found, list) else [found]
     return results
+
+
+def _possible() -> list[str]:
+    """All measurements that this user may make."""
+    names = list(measurements())
+    if machine.is_root():
+        return names
+    print(f"bench: left out, since only root may start a runtime: {', '.join(NEED_ROOT)}", file=sys.stderr)
+    return [name for name in names if name not in NEED_ROOT]
 
 
 def _parser() -> argparse.ArgumentParser:

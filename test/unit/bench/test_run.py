@@ -9,7 +9,7 @@ import pytest
 from bench import build, run
 from bench.results import Claim, Result, Spread
 from bench.rig import Bench
-from equipment import Unavailable
+from equipment import Unavailable, machine
 
 
 def named(name: str, value: float = 1.0) -> Result:
@@ -39,11 +39,24 @@ def test_a_missed_target_is_no_failure_of_the_bench(measured: list, capsys: pyte
     assert "NO" in capsys.readouterr().out
 
 
-def test_everything_is_measured_in_the_order_of_the_report(measured: list) -> None:
+def test_everything_is_measured_in_the_order_of_the_report(
+    measured: list, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(machine, "is_root", lambda: True)
     assert run.main([]) == 0
     names = [name for name, _ in measured]
     assert names == list(run.measurements())
+    assert "left out" not in capsys.readouterr().err
     assert {"version-1", "pod-16", "burst", "start", "memory", "create-0", "create-300", "create-1000"} <= set(names)
+
+
+def test_what_only_root_may_do_is_left_out_for_others_and_said(
+    measured: list, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(machine, "is_root", lambda: False)
+    assert run.main([]) == 0
+    assert [name for name, _ in measured] == [name for name in run.measurements() if name != "pods"]
+    assert "left out, since only root may start a runtime: pods" in capsys.readouterr().err
 
 
 def test_only_what_is_named_is_measured_with_the_options_given(measured: list) -> None:
