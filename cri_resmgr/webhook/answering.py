@@ -92,8 +92,6 @@ class Answers:
             return self._refused(HTTPStatus.REQUEST_TIMEOUT, f"send the body within {self._body_deadline_s:g} s")
         except web.HTTPRequestEntityTooLarge:
             return self._refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"send no more than {BODY_LIMIT_BYTES} bytes")
-        except web.RequestPayloadError:
-            return self._refused(HTTPStatus.BAD_REQUEST, "the body is cut off or wrongly encoded; send all of it")
         except NoReview as error:
             return self._refused(HTTPStatus.BAD_REQUEST, str(error))
         said = self._verdict(asked)
@@ -110,9 +108,8 @@ class Answers:
         try:
             said = reviews.verdict(asked)
         except Exception as error:  # noqa: BLE001 - whatever it is, the pod must come
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            at = f"{Path(place.filename).name}:{place.lineno}"
-            log.error("review.broken", **_named(asked), error=type(error).__name__, at=at)
+            if (missed := self._limiter.turn("review.broken")) is not None:
+                log.error("review.broken", **_named(asked), error=type(error).__name__, at=_place(error), missed=missed)
             return Verdict(Outcome.FAILED, problem="the webhook is broken, see its log")
         if said.problem and (missed := self._limiter.turn("review.failed")) is not None:
             log.warning("review.failed", **_named(asked), problem=said.problem, missed=missed)
@@ -137,6 +134,12 @@ def _named(asked: Request) -> Mapping[str, str]:
     """Which review it is, for the log; nothing has looked at these words yet."""
     words = {"uid": asked.uid, "namespace": asked.namespace, "name": asked.name}
     return {key: word[:NAME_LIMIT_CHARS] for key, word in words.items()}
+
+
+def _place(error: Exception) -> str:
+    """File and line where it was raised."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{Path(frame.filename).name}:{frame.lineno}"
 
 
 def _handler(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:

@@ -176,6 +176,12 @@ def test_a_new_pod_is_annotated_with_what_the_api_server_makes_of_its_resources(
     }
 
 
+def test_a_dry_run_shows_what_the_page_about_it_says(installed):
+    words = ("run", "probe", "--image=any", "--dry-run=server", "-o")
+    path = r"jsonpath={.metadata.annotations.intel\.com/resources}"
+    assert installed.cluster.plane.kubectl(*words, path) == '{"initContainers":{},"containers":{"probe":{}}}'
+
+
 def test_a_users_own_annotations_stay_and_a_false_one_does_not(installed):
     spec = {"containers": [container("c", limits={"cpu": "1"})]}
     pod = installed.cluster.made(spec, annotations={"mine": "stays", ANNOTATION: '{"containers":{"c":{}}}'})

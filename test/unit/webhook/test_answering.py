@@ -133,6 +133,16 @@ async def test_one_large_body_more_than_there_is_place_for_waits_until_another_h
         assert (await large).json["response"]["patchType"] == "JSONPatch"
 
 
+async def test_a_body_that_is_wrongly_encoded_is_one_that_does_not_come(files):
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with serving(files, body_deadline_s=0.05) as webhook:
+        reader, writer = await webhook.connected()
+        writer.write(head + b"1\r\n{\r\nno number\r\n")
+        said = await asyncio.wait_for(reader.read(), 60)
+        writer.close()
+    assert said.startswith((b"HTTP/1.1 408 ", b"HTTP/1.0 400 "))  # it depends on what of it is read at once
+
+
 async def test_a_client_that_hangs_up_halfway_leaves_nothing_behind(files):
     async with serving(files) as webhook:
         _, writer = await webhook.connected()
