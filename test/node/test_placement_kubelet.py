@@ -30,7 +30,7 @@ resource-manager: {driftScanInterval: 1s}
 CALLS = 'cri_resmgr_calls_total{service="runtime.v1.RuntimeService",method="%s"}'
 FOREVER = "while :; do sleep 0.2; done"
 SETTLE_DEADLINE_S = 60
-LISTS = 30  # of the kubelet's, of which it makes one a second
+LISTS = 50  # of the kubelet's, of which it makes nearly two a second
 
 # Every five seconds instead of each minute the kubelet looks at pods with which nothing happens.
 USUAL = Kubelet(port=20270, more={"syncFrequency": "5s"})
@@ -129,13 +129,21 @@ class User:
     def run(self, name: str, resources: dict[str, dict[str, str]]) -> Any:
         return self.pods.run(manifest(name, FOREVER, node=PLACED, container={"resources": resources}))
 
-    def resize(self, name: str, resources: dict[str, dict[str, str]]) -> Any:
-        """Wait until the status says that it is done; the pod as it is then."""
+    def wish(self, name: str, resources: dict[str, dict[str, str]]) -> None:
+        """Ask for a resize."""
         patch = json.dumps({"spec": {"containers": [{"name": "c", "resources": resources}]}})
         self.control_plane.kubectl("patch", "pod", name, "--subresource=resize", "--patch", patch)
+
+    def resized(self, name: str) -> Any:
+        """Wait until the status says that it is done; the pod as it is then."""
         done = self.pods.wait(name, lambda pod: is_as_wanted(pod) and not resize_conditions(pod), "to be resized")
         assert restart_count(done) == 0
         return done
+
+    def resize(self, name: str, resources: dict[str, dict[str, str]]) -> Any:
+        """Ask, and wait."""
+        self.wish(name, resources)
+        return self.resized(name)
 
 
 @pytest.fixture
@@ -176,6 +184,24 @@ def test_pods_get_cpus_and_resizes_and_the_api_shows_what_their_specs_say(node: 
     assert {own[0], others[0]} == {"0", "1"}
     assert (own[1:], others[1:]) == ((1024, 100_000), (307, 60_000))
     assert node.updates_in_a_while() == 0
+
+
+def condition_that_says_why(pod: Any) -> bool:
+    """The policy's own words are in the pod's status."""
+    return any("policy topology-aware" in condition.get("message", "") for condition in resize_conditions(pod))
+
+
+@pytest.mark.parametrize("running_node", KUBELETS, indirect=True)
+def test_a_resize_that_does_not_fit_says_why_and_is_done_as_soon_as_it_does(node: Node, user: User):
+    mine, shared = user.run("mine", guaranteed("1")), user.run("shared", {})
+    user.wish("mine", guaranteed("2"))
+    waiting = user.pods.wait("mine", condition_that_says_why, "to say why it is not resized")
+    assert (node.has(mine), node.has(shared)[0]) == (("0", 1024, 100_000), "1")
+    assert container(waiting)["resources"] == guaranteed("1")
+    assert node.updates_in_a_while() < LISTS  # a kubelet asks again each second
+    assert node.daemon.log().count("decision.refused") == 1
+    user.pods.delete("shared")
+    assert node.has(user.resized("mine")) == ("0-1", 2048, 200_000)
 
 
 @pytest.mark.parametrize("running_node", [pytest.param((STATIC, Containerd16), id="static")], indirect=True)
