@@ -122,6 +122,14 @@ def test_only_those_move_who_have_memory_of_the_type_in_question():
     assert [home(node, name) for name in ("p:a", "p:b", "p:c")] == ["socket #0", "NUMA node #1", "socket #0"]
 
 
+def test_memory_of_one_type_is_in_nobodys_way_who_has_another():
+    node = Node(MIXED)
+    node.run("dram", cpu=100, memory=60, annotations=annotated("memory-type", "dram"))
+    node.run("pmem", cpu=100, memory=300, annotations=annotated("memory-type", "pmem"))
+    assert (home(node, "dram"), home(node, "pmem")) == ("NUMA node #1", "socket #0")
+    assert node.stage.restore() == {}
+
+
 def test_a_place_that_is_promised_to_others_is_none_even_for_those_who_need_nothing():
     node = Node(TWO_NODES)
     node.run("large", cpu=100, memory=150)

@@ -97,7 +97,7 @@ def test_a_pool_may_be_used_up_when_nothing_else_is_left():
 def test_the_last_cpu_stays_for_those_who_share():
     node = Node()
     node.run("best-effort")
-    with pytest.raises(PolicyRefusal):
+    with pytest.raises(PolicyRefusal, match="short of 1000m of CPU: root;"):
         node.run("all", cpu=15000)
     node.run("nearly", cpu=14000)
     assert node.cpus("best-effort")
@@ -116,6 +116,15 @@ def test_who_needs_nothing_finds_no_place_only_where_nothing_is_shared():
     node.run("own", cpu=1000)
     with pytest.raises(PolicyRefusal, match=r"BestEffort.*short of 1000m of CPU: root.*End something that holds CPUs"):
         node.run("best-effort")
+
+
+def test_who_needs_nothing_stays_away_from_where_next_to_nothing_is_left():
+    node = Node(C4PMEM4, available=cpuset("0-2"))
+    for name, cpu in (("a", 999), ("b", 100), ("c", 100)):
+        node.run(name, cpu=cpu, limit=1000)
+    assert [node.pool(name) for name in "abc"] == ["socket #1", "socket #2", "socket #2"]
+    node.run("best-effort")
+    assert node.pool("best-effort") == "socket #2"
 
 
 def test_reserved_cpus_are_no_way_out():
