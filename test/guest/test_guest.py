@@ -3,8 +3,10 @@
 import pytest
 
 from cri_resmgr.values import cpusets
+from equipment.guest.image import MINIMAL, SYSTEMD
 from equipment.guest.node import Node
 from equipment.guest.pods import Place
+from equipment.guest.topologies import C4PMEM4, N4C16
 from equipment.guest.workloads import besteffort, guaranteed
 from guest.machines import EVERY, on
 
@@ -26,7 +28,7 @@ def test_the_guest_is_the_machine_that_it_should_be(node: Node):
     ]
 
 
-@on(*EVERY)
+@on((N4C16, SYSTEMD), (N4C16, MINIMAL), (C4PMEM4, MINIMAL))
 def test_policy_none_leaves_every_container_on_all_of_the_machine(node: Node):
     node.serve(NONE)
     for pod in (guaranteed("pod0", 1000), besteffort("pod1")):
