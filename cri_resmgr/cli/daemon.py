@@ -5,22 +5,26 @@ of failing; the runtime is met before anything is accepted; the ledger is reconc
 """
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
 import time
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 from cri_resmgr import __version__
-from cri_resmgr.cli import configuring, pidfile
+from cri_resmgr.cli import answering, configuring, pidfile, resetting
+from cri_resmgr.cli.answering import Answers
+from cri_resmgr.cli.applying import Applier
+from cri_resmgr.cli.configuring import InUse
 from cri_resmgr.cli.flags import Flags
 from cri_resmgr.cli.meeting import meet
 from cri_resmgr.cli.node import Node
-from cri_resmgr.cli.site import Site
 from cri_resmgr.cli.systemd import kept_sockets, service_manager
 from cri_resmgr.cli.watching import Watching, unhealthy
-from cri_resmgr.config.settings import Settings
+from cri_resmgr.config import child
 from cri_resmgr.cri.runtime import Runtime
 from cri_resmgr.errors import BadInput, Degraded
 from cri_resmgr.observe import logging
@@ -33,8 +37,10 @@ GC_THRESHOLDS = (50_000, 20, 50)  # few cycles are made here, and a ledger of th
 
 
 def run(flags: Flags) -> int:
-    """Be the daemon until SIGTERM; the exit code.  Raises `BadInput` and `Fatal`."""
+    """Be the daemon until SIGTERM, or reset what the flags say; the exit code.  Raises `BadInput` and `Fatal`."""
     logging.configure(flags.logging)
+    if flags.reset_config or flags.reset_policy:
+        return resetting.run(flags)
     return asyncio.run(Daemon(flags).run())
 
 
@@ -47,25 +53,21 @@ class Daemon:
         self._kept = kept_sockets(os.environ)
         self._log = logging.get("cri-resmgr")
         self._stop, self._reload = asyncio.Event(), asyncio.Event()
-        self._settings = Settings()
-        self._config_error = ""
 
     async def run(self) -> int:
         """Live; the exit code."""
         _check_host_root(self._flags.host_root)
         self._listen_to_signals()
         self._log.info("daemon.starting", version=__version__, pid=os.getpid())
-        self._settings = await configuring.read(self._flags)
-        logging.configure(self._settings.logger.over(self._flags.logging))
-        site = Site.survey(self._flags, self._settings)
+        in_use = await configuring.begin(self._flags)
         async with AsyncExitStack() as undo:
             listener = self._claim(undo)
             runtime = Runtime(Client(self._flags.runtime_socket))
             undo.callback(runtime.close)
             if await self._met(runtime):
-                node = Node.open(self._flags, self._settings, site, runtime=runtime)
+                node = Node.open(self._flags, in_use.settings, in_use.site, runtime=runtime)
                 undo.push_async_callback(node.close)
-                await self._serve(node, listener)
+                await self._serve(node, listener, in_use)
         self._log.info("daemon.stopped")
         return 0
 
@@ -112,56 +114,63 @@ class Daemon:
             stopped.cancel()
             meeting.cancel()
 
-    async def _serve(self, node: Node, listener: Listener) -> None:
+    async def _serve(self, node: Node, listener: Listener, begun_with: InUse) -> None:
         """Relay until we are told to stop, then finish what has begun."""
-        watching = Watching(self._flags, node, reasons=lambda: self._unhealthy(node))
-        await watching.apply(self._settings)
+        watching = Watching(self._flags, node, reasons=lambda: _reasons(node, applier))
+        applier = Applier(self._flags, node, watching, begun_with=begun_with)
+        await watching.apply(begun_with.settings)
         async with AsyncExitStack() as undo, asyncio.TaskGroup() as tasks:
             undo.push_async_callback(watching.close)
-            configuring.remember(self._flags, self._settings)
+            configuring.remember(self._flags, begun_with.settings)
             node.relay.start(listener.socket)
+            await self._answer(applier, node, watching, undo)
             background = [
                 tasks.create_task(node.reconciler.run()),
                 tasks.create_task(node.drift.run()),
                 tasks.create_task(self._rebalance(node)),
-                tasks.create_task(self._follow_reloads(node, watching)),
+                tasks.create_task(self._follow_reloads(applier)),
                 tasks.create_task(self._report_alive()),
             ]
             _calm_garbage_collector()
-            status = f"STATUS=policy {self._settings.policy.active}"
-            self._systemd.notify("READY=1", status)
-            self._log.info("daemon.ready", socket=str(listener.path), policy=self._settings.policy.active)
+            policy = begun_with.settings.policy.active
+            self._systemd.notify("READY=1", f"STATUS=policy {policy}")
+            self._log.info("daemon.ready", socket=str(listener.path), policy=policy)
             await self._stop.wait()
             self._systemd.notify("STOPPING=1", "STATUS=finishing calls")
             await node.relay.drain(DRAIN_S)
             for task in background:
                 task.cancel()
 
-    def _unhealthy(self, node: Node) -> list[str]:
-        return unhealthy(node) + ([f"configuration: {self._config_error}"] if self._config_error else [])
+    async def _answer(self, applier: Applier, node: Node, watching: Watching, undo: AsyncExitStack) -> None:
+        """Let the agent in, unless the configuration is forced."""
+        if not self._flags.config_socket or self._flags.force_config:
+            return
+        path = Path(self._flags.config_socket)
+        reasons = partial(_reasons, node, applier)
+        answers = Answers(self._flags, applier, node, reasons=reasons, metrics=watching.text)
+        server = await answering.serve(path, answers.handlers())
+        undo.push_async_callback(answers.close)
+        undo.push_async_callback(server.close)
+        undo.callback(path.unlink, missing_ok=True)
 
-    async def _follow_reloads(self, node: Node, watching: Watching) -> None:
-        async def apply(settings: Settings) -> None:
-            logging.configure(settings.logger.over(self._flags.logging))
-            try:
-                await watching.apply(settings)
-            except BadInput:
-                logging.configure(self._settings.logger.over(self._flags.logging))
-                raise
-            node.configure(settings)
-
+    async def _follow_reloads(self, applier: Applier) -> None:
         while True:
             await self._reload.wait()
             self._reload.clear()
             self._systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
-            try:
-                self._settings = await configuring.reread(self._flags, self._settings, apply)
-                configuring.remember(self._flags, self._settings)
-                self._config_error = ""
-            except (BadInput, Degraded) as error:
-                self._config_error = str(error)
-                self._log.error("config.rejected", error=self._config_error)
-            self._systemd.notify("READY=1")
+            await self._reread(applier)
+            self._systemd.notify("READY=1", f"STATUS=policy {applier.settings.policy.active}")
+
+    async def _reread(self, applier: Applier) -> None:
+        """The forced file once more; what cannot be used is said, and changes nothing."""
+        try:
+            settings = await child.read(self._flags.force_config)
+        except (BadInput, Degraded) as error:
+            applier.refused(self._flags.force_config, error)
+            return
+        with contextlib.suppress(BadInput, Degraded):
+            await applier.apply(settings)
+            configuring.remember(self._flags, settings)
 
     async def _rebalance(self, node: Node) -> None:
         """Let the policy put things right from time to time."""
@@ -174,6 +183,10 @@ class Daemon:
         while self._systemd.watchdog_s:
             self._systemd.notify("WATCHDOG=1")
             await asyncio.sleep(self._systemd.watchdog_s / 3)
+
+
+def _reasons(node: Node, applier: Applier) -> list[str]:
+    return unhealthy(node) + ([f"configuration: {applier.error}"] if applier.error else [])
 
 
 def _calm_garbage_collector() -> None:

@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from cri_resmgr.cli import goflags
@@ -19,6 +20,8 @@ from cri_resmgr.errors import BadInput
 PROGRAM = "cri-resmgr"
 _SIGNALS_IN_USE = ("SIGKILL", "SIGSTOP", "SIGTERM", "SIGINT", "SIGCHLD", "SIGUSR1")
 _NO_SOCKET = ("", "disabled")
+_RELAY_SOCKET = "/var/run/cri-resmgr/cri-resmgr.sock"
+_CONFIG_SOCKET = "/var/run/cri-resmgr/cri-resmgr-config.sock"
 _ROOT_PID_FILE = f"/var/run/{PROGRAM}.pid"
 _USER_PID_FILE = f"/tmp/{PROGRAM}.pid"  # noqa: S108 - the predecessor's name; opened exclusively
 
@@ -33,7 +36,7 @@ class Flags:
     image_socket: str = text(
         "socket of the image service; 'default' is the runtime's, '-' serves no images", default="default"
     )
-    relay_socket: str = text("socket that the kubelet talks to", default="/var/run/cri-resmgr/cri-resmgr.sock")
+    relay_socket: str = text("socket that the kubelet talks to", default=_RELAY_SOCKET)
     relay_dir: str = text("directory of our state", default="/var/lib/cri-resmgr")
     allow_untested_runtimes: bool = switch("accept a runtime that is neither containerd nor CRI-O")
     call_budget_s: float = duration(
@@ -51,20 +54,13 @@ class Flags:
         "socket of the node agent", default="disabled", later="it comes with the node agent", off=_NO_SOCKET
     )
     config_socket: str = text(
-        "socket on which the node agent gives us configuration",
-        default="disabled",
-        later="it comes with the node agent",
-        off=_NO_SOCKET,
+        "socket on which the node agent gives us configuration, beside -relay-socket if that is elsewhere; "
+        "'' or 'disabled' for none, as with -force-config",
+        default=_CONFIG_SOCKET,
     )
-    reset_config: bool = switch(
-        "forget the configuration that the agent gave, and exit", later="it comes with the node agent", off=(False,)
-    )
-    reset_policy: bool = switch(
-        "forget the active policy and its data, and exit", later="it comes with policies that keep data", off=(False,)
-    )
-    disable_policy_switch: bool = switch(
-        "do not start with a policy other than the last one", later="it comes with a second policy", off=(False,)
-    )
+    reset_config: bool = switch("forget the configuration that the agent gave, and exit; no daemon may run")
+    reset_policy: bool = switch("forget the active policy and what it has given, and exit; no daemon may run")
+    disable_policy_switch: bool = switch("refuse any other policy than the last one, at start and later")
     rebalance_interval_s: float = duration("time between two rebalancings; 0 for none", name="rebalance-interval")
 
     metrics_address: str = text(
@@ -172,6 +168,8 @@ def checked(flags: Flags) -> Flags:
         raise BadInput("\n".join(problems))
     if flags.image_socket == "default":
         normal["image_socket"] = normal["runtime_socket"]
+    if flags.config_socket == _CONFIG_SOCKET:
+        normal["config_socket"] = str(Path(normal["relay_socket"]).with_name(Path(_CONFIG_SOCKET).name))
     return replace(flags, **normal)
 
 
@@ -202,6 +200,10 @@ def _runtime_socket(text: str) -> str:
 
 def _image_socket(text: str) -> str:
     return {"default": "", "-": ""}[text] if text in {"default", "-"} else endpoints.socket_path(text)
+
+
+def _config_socket(text: str) -> str:
+    return "" if text in _NO_SOCKET else endpoints.socket_path(text)
 
 
 def _absolute(text: str) -> str:
@@ -241,6 +243,7 @@ _NORMALISERS: Mapping[str, Callable[[str], str]] = {
     "runtime_socket": _runtime_socket,
     "image_socket": _image_socket,
     "relay_socket": endpoints.socket_path,
+    "config_socket": _config_socket,
     "relay_dir": _absolute,
     "force_config_signal": _signal_name,
     "metrics_address": _address,

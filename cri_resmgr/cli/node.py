@@ -11,7 +11,6 @@ from cri_resmgr.config import remembered
 from cri_resmgr.config.settings import Settings
 from cri_resmgr.cri import methods
 from cri_resmgr.cri.runtime import Runtime
-from cri_resmgr.errors import Degraded
 from cri_resmgr.host.cgroups import effective_of
 from cri_resmgr.host.hints import hints
 from cri_resmgr.manager.book import Book
@@ -26,6 +25,7 @@ from cri_resmgr.manager.hinting import Hinter
 from cri_resmgr.manager.placing import Placing
 from cri_resmgr.manager.pods import Pods
 from cri_resmgr.manager.reconciling import Reconciler
+from cri_resmgr.manager.reconfiguring import Reconfigurer
 from cri_resmgr.manager.statuses import Statuses
 from cri_resmgr.manager.tapping import ListTaps, either
 from cri_resmgr.manager.unplaced import Unplaced
@@ -62,6 +62,7 @@ class Node:
     events: Events
     drift: Drift
     reconciler: Reconciler
+    reconfigurer: Reconfigurer
     dumper: Dumper
     relay: Relay
     images: Client  # of a separate image service
@@ -104,7 +105,7 @@ def _built(store: Store, flags: Flags, settings: Settings, *, site: Site, runtim
     unplaced = Unplaced(ledger, cpus=site.cpus)
     placing = Placing(ledger, decider, enforcer=enforcer, unplaced=unplaced, exported=exports.changed)
     book = Book(ledger, writer, placing, forgets=exports.gone)
-    hinter = None if site.policy.name == NONE else Hinter(partial(hints, root=site.root))
+    hinter = Hinter(partial(hints, root=site.root), needed=lambda: decider.policy.name != NONE)
     containers = Containers(book, enforcer, exports=exports, hinter=hinter, budget_s=flags.call_budget_s)
     kernel = partial(effective_of, root=site.root)
     means = Means(busy=enforcer.busy, pid_of=runtime.pid, effective=kernel, repair=enforcer.repair)
@@ -127,11 +128,12 @@ def _built(store: Store, flags: Flags, settings: Settings, *, site: Site, runtim
         events=events,
         drift=Drift(ledger, events, means=means),
         reconciler=reconciler,
+        reconfigurer=Reconfigurer(book, enforcer, writer, regime=site.regime),
         dumper=dumper,
         relay=Relay(flags.runtime_socket, opener(dumped, taps, services=services), counters=counters),
         images=images,
     )
-    _tell(store, site, settings)
+    writer.keep(told(site, settings))
     node.configure(settings)
     return node
 
@@ -143,13 +145,9 @@ def _elsewhere(flags: Flags, images: Client) -> Mapping[str, Hook]:
     return {methods.IMAGE_SERVICE: served_by(images) if flags.image_socket else served_by_nobody}
 
 
-def _tell(store: Store, site: Site, settings: Settings) -> None:
-    """So that who asks the store later sees what we saw, and what we were told."""
-    try:
-        store.set(machine_texts.META_KEY, machine_texts.written(site.machine))
-        store.set(remembered.META_KEY, settings.to_json())
-    except Degraded as error:
-        log.warning("machine.unwritten", error=str(error))
+def told(site: Site, settings: Settings) -> dict[str, str]:
+    """What stands beside the ledger, so that who asks the store later sees what we saw, and what we were told."""
+    return {machine_texts.META_KEY: machine_texts.written(site.machine), remembered.META_KEY: settings.to_json()}
 
 
 def _export_failed(events: Events, container: Container, text: str) -> None:

@@ -9,6 +9,7 @@ from cri_resmgr.cli.flags import Flags
 from cri_resmgr.config.settings import PolicySettings, Settings
 from cri_resmgr.host import cgroups, topology
 from cri_resmgr.manager.differences import Whole
+from cri_resmgr.manager.reconfiguring import Regime
 from cri_resmgr.policies.contract import Policy
 from cri_resmgr.values import cpusets
 from cri_resmgr.values.machines import Machine
@@ -38,6 +39,11 @@ class Site:
         policy = making.policy(settings.policy, machine, cgroup_cpus=cgroup_cpus)
         cpus = _available(settings.policy, cgroup_cpus) & machine.online & ~machine.isolated
         return cls(root, machine, policy, cpus)
+
+    @property
+    def regime(self) -> Regime:
+        """Who decides about what."""
+        return Regime(self.policy, self.cpus)
 
     def whole(self) -> Whole:
         """What a container without sets of its own may use; looks now if nobody has looked before."""

@@ -40,6 +40,10 @@ class Watching:
         if self._flags.metrics_address or said.prometheus_export:
             self._routes["/metrics"] = self._metrics.answer
 
+    def text(self) -> str:
+        """The metrics, in Prometheus' text format."""
+        return self._metrics.text()
+
     async def close(self) -> None:
         """Listen no more."""
         server, self._server = self._server, None

@@ -17,6 +17,7 @@ from cri_resmgr.config.settings import Settings
 
 NAME = "settings.json"
 META_KEY = "settings"  # beside the ledger: those in use, wherever they have come from
+AGENT_KEY = "agent-settings"  # beside the ledger: those that the agent has given and that were taken into use
 LIMIT_TEXT_BYTES = 1 << 20
 FILE_MODE = 0o600
 

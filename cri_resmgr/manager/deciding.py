@@ -21,7 +21,7 @@ import structlog
 from cri_resmgr.manager.events import Events
 from cri_resmgr.manager.interrupting import OverBudget, interrupted_after
 from cri_resmgr.observe.limiting import Limiter
-from cri_resmgr.policies.contract import Answer, Policy, PolicyRefusal, State
+from cri_resmgr.policies.contract import Answer, Policy, PolicyRefusal, Restored, State
 from cri_resmgr.relay.hooks import Refused
 from cri_resmgr.values.decisions import HOLDING_NOTHING, Decision
 from cri_resmgr.values.events import Kind
@@ -90,6 +90,12 @@ class Decider:
         self.state, self.begun, self.stale = restored.state, True, False
         self.version += 1
         return restored.changes
+
+    def switch(self, policy: Policy, restored: Restored | None = None) -> None:
+        """Another policy answers from here on, which has begun so; without that it must begin first."""
+        self.policy, self.state = policy, restored.state if restored else None
+        self.begun, self.stale = restored is not None, restored is None
+        self.version += 1
 
     def create(self, container: Container, pod: Pod) -> Decision | NoAnswer:
         """About a container that is about to be created. Raises `Refused`."""

@@ -126,6 +126,24 @@ class Enforcer:
             self._owing.repeat(key)
             self._wake()
 
+    # ---- for a switch of policies
+
+    def troubled(self) -> frozenset[str]:
+        """Those of whom the runtime has not taken the last update."""
+        return self._failures.keys()
+
+    async def verified(self, keys: Iterable[str], deadline_s: float) -> dict[str, str]:
+        """Wait until the runtime has taken what was decided about them; by key, why it has not."""
+        left = set(keys)
+
+        def settled() -> bool:
+            left.difference_update([key for key in left if not self._is_open(key)])
+            return all(self._has_failed_for_good(key) for key in left)
+
+        await self._wait(settled, deadline_s)
+        failures = {key: self._failures.of(key) for key in sorted(left)}
+        return {key: failure.text if failure else "it was not told in time" for key, failure in failures.items()}
+
     # ---- for the drift watch, and for health
 
     def busy(self, key: str) -> bool:
@@ -242,15 +260,29 @@ class Enforcer:
         own = own_cpus(container) if container else 0
         return bool(own) and self._owing.are_others_on(own, but=key)
 
+    def _is_open(self, key: str) -> bool:
+        """Whether there is something to tell about a container that is there."""
+        container = self._ledger.holders.get(key)
+        return container is not None and bool(container.id) and (key in self._telling or key in self._owing)
+
+    def _has_failed_for_good(self, key: str) -> bool:
+        failure = self._failures.of(key)
+        return failure is not None and failure.times >= LASTING_TIMES
+
     async def _until(self, condition: Callable[[], bool], deadline_s: float) -> bool:
+        """Let a call of the kubelet's wait, and count it."""
         if condition():
             return True
+        self.counters.waited += 1
+        come = await self._wait(condition, deadline_s)
+        self.counters.uncleared += not come
+        return come
+
+    async def _wait(self, condition: Callable[[], bool], deadline_s: float) -> bool:
         loop = asyncio.get_running_loop()
         end_s = loop.time() + deadline_s
-        self.counters.waited += 1
         while not condition():
             if loop.time() >= end_s:
-                self.counters.uncleared += 1
                 return False
             self._progress = self._progress or loop.create_future()
             await within(self._progress, end_s - loop.time())

@@ -46,6 +46,8 @@ class Events:
     ) -> None:
         self._save, self._pods, self._clock = save, pods, clock
         self._events = {_identity(event): event for event in read(stored)[-LIMIT:]}
+        self._number = int(time.time() * 1000)  # so that it is higher than any that an earlier daemon gave
+        self._numbers = dict.fromkeys(self._events, self._number)
         self._timer: asyncio.TimerHandle | None = None
         self.counts: Counter[str] = Counter()
 
@@ -71,6 +73,14 @@ class Events:
         if self._timer is None:
             self._arm(SAVE_AFTER_S)
 
+    def since(self, number: int) -> tuple[int, tuple[Event, ...]]:
+        """What has happened since an earlier answer of this, whose number was so; 0, or one from the future, is all.
+
+        The number to ask with next time comes first.
+        """
+        known = 0 if number > self._number else number
+        return self._number, tuple(event for key, event in self._events.items() if self._numbers[key] > known)
+
     def close(self) -> None:
         """Save what has not been saved."""
         if self._timer is not None:
@@ -84,8 +94,10 @@ class Events:
         if before is not None:
             event = replace(event, first_s=before.first_s, count=before.count + 1)
         elif len(self._events) >= LIMIT:
-            del self._events[next(iter(self._events))]
-        self._events[identity] = event
+            oldest = next(iter(self._events))
+            del self._events[oldest], self._numbers[oldest]
+        self._number += 1
+        self._events[identity], self._numbers[identity] = event, self._number
 
     def _arm(self, delay_s: float) -> None:
         self._timer = asyncio.get_running_loop().call_later(delay_s, self._due)

@@ -32,14 +32,19 @@ log = structlog.get_logger("resource-manager")
 
 
 class Hinter:
-    """Asks `look`, which is `host.hints.hints` under the host's root; belongs to the event loop."""
+    """Asks `look`, which is `host.hints.hints` under the host's root; belongs to the event loop.
 
-    def __init__(self, look: Look) -> None:
-        self._look = look
+    Nobody looks as long as hints are not `needed`.
+    """
+
+    def __init__(self, look: Look, *, needed: Callable[[], bool] = lambda: True) -> None:
+        self._look, self._needed = look, needed
         self._under_way = 0
 
     async def of_create(self, request: bytes, container: Container, pod: Pod, *, deadline_s: float) -> tuple[Hint, ...]:
         """The hints about the mounts and devices of a CreateContainer; none for want of them, or of time."""
+        if not self._needed():
+            return ()
         mounts, devices = messages.paths_of_create(request)
         if not (mounts or devices) or not _wanted(container, pod):
             return ()

@@ -122,6 +122,14 @@ class Failures:
         last = self._last.get(key)
         return last is not None and asyncio.get_running_loop().time() < last.again_s
 
+    def of(self, key: str) -> Failure | None:
+        """The last one, None if there is none."""
+        return self._last.get(key)
+
+    def keys(self) -> frozenset[str]:
+        """Whom it has met."""
+        return frozenset(self._last)
+
     def lasting(self, matters: Callable[[str], bool]) -> dict[str, Failure]:
         """Those that are no hiccups, by key; what does not matter any more is forgotten."""
         self._last = {key: failure for key, failure in self._last.items() if matters(key)}

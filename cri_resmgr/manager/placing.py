@@ -4,6 +4,7 @@
     release             whenever a container has ended or is gone, however that was noticed
     revisit, rebalance  when their time has come
     begin               what runs has been compared with the ledger, or there is somebody whom the policy does not know
+    switch, switch_back another policy decides, or the old one again, see `reconfiguring`
 
 Nothing is awaited here, so what the policy knows and what the ledger says never differ while others act.  The runtime
 hears of it from `enforcing`, once the store has it.  A step can be taken back when the runtime has refused what it was
@@ -13,12 +14,13 @@ for: exactly, unless something has happened since; then the policy is asked what
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 
-from cri_resmgr.manager.deciding import Decider, NoAnswer
+from cri_resmgr.manager.deciding import RESTORE_BUDGET_S, Decider, NoAnswer
 from cri_resmgr.manager.enforcing import Enforcer
+from cri_resmgr.manager.interrupting import interrupted_after
 from cri_resmgr.manager.revisiting import Revisits
 from cri_resmgr.manager.steps import Plan, Step, asked_again, decision_about
 from cri_resmgr.manager.unplaced import Unplaced
-from cri_resmgr.policies.contract import Answer
+from cri_resmgr.policies.contract import Answer, Policy, Restored
 from cri_resmgr.policies.contract import State as PolicyState
 from cri_resmgr.state.ledger import Ledger, with_decision
 from cri_resmgr.values.decisions import HOLDING_NOTHING, Change, Decision
@@ -61,20 +63,35 @@ class Placing:
 
     def begin(self) -> None:
         """Begin with what runs: the policy takes it over, and whoever must change is told."""
-        running = tuple(self._ledger.holders.values())
-        changes = self._decider.restore([(container, self.pod_of(container)) for container in running])
+        changes = self._decider.restore(self._running())
         if changes is None:
-            self._unplaced.begin(container.key for container in running if container.holding == HOLDING_NOTHING)
-        else:
-            self._unplaced.begin(())
-            self._decider.warn()
-        known = {key: decision for key, decision in (changes or {}).items() if key in self._ledger.holders}
-        for key, decision in known.items():
-            self._ledger.decided(key, decision)
-        self._changed((*known, *self._move_unplaced()))
-        for container in running:
-            self.started(container.key)
-        self._enforcer.begin()
+            holders = self._ledger.holders.values()
+            self._unplaced.begin(container.key for container in holders if container.holding == HOLDING_NOTHING)
+        self._begun(changes)
+
+    def planned(self, policy: Policy) -> Restored:
+        """What a policy would do with what runs; nothing changes.  Raises whatever it raises, and `OverBudget`."""
+        with interrupted_after(RESTORE_BUDGET_S):
+            return policy.restore(self._running())
+
+    def switch(self, policy: Policy, restored: Restored, *, cpus: int) -> None:
+        """Another policy decides from here on, and has begun so with what runs; `cpus` are for those it passes."""
+        self._decider.switch(policy, restored)
+        self._unplaced.share(cpus)
+        self._begun(restored.changes)
+
+    def switch_back(self, policy: Policy, before: Mapping[str, Container], *, cpus: int) -> None:
+        """The policy from before decides again: it begins with what it had decided then, where that still runs."""
+        holders = self._ledger.holders
+        known = [
+            key for key in before if key in holders and decision_about(before[key]) != decision_about(holders[key])
+        ]
+        for key in known:
+            self._ledger.decided(key, decision_about(before[key]))
+        self._decider.switch(policy)
+        self._unplaced.share(cpus)
+        self.begin()
+        self._changed(known)
 
     # ---- calls of the kubelet's
 
@@ -160,6 +177,22 @@ class Placing:
         self._revisits.close()
 
     # ---- pieces
+
+    def _running(self) -> list[tuple[Container, Pod]]:
+        return [(container, self.pod_of(container)) for container in self._ledger.holders.values()]
+
+    def _begun(self, changes: Mapping[str, Decision] | None) -> None:
+        if changes is not None:
+            self._unplaced.begin(())
+            self._decider.warn()
+        known = {key: decision for key, decision in (changes or {}).items() if key in self._ledger.holders}
+        for key, decision in known.items():
+            self._ledger.decided(key, decision)
+        self._changed((*known, *self._move_unplaced()))
+        for container in tuple(self._ledger.holders.values()):
+            self.started(container.key)
+            self._exported(container)  # a crash may have been faster than its file
+        self._enforcer.begin()
 
     def _consider(self, what: str, key: str, question: Callable[[Container], Answer]) -> None:
         container = self._ledger.holders.get(key)

@@ -26,6 +26,10 @@ class Unplaced:
     def __len__(self) -> int:
         return len(self._keys)
 
+    def share(self, cpus: int) -> None:
+        """This is the set from now on."""
+        self._cpus = cpus
+
     def begin(self, keys: Iterable[str]) -> None:
         """These are all of them."""
         self._keys = set(keys)

@@ -21,6 +21,7 @@ class Kind(StrEnum):
     CPUSET_DRIFT = "CpusetDrift"  # somebody else has changed a container's CPUs or memory nodes
     EXPORT_FAILED = "ExportFailed"  # a container cannot read its `resources.sh`
     KUBELET_PINS = "KubeletPins"  # the kubelet gives CPUs or memory nodes to containers, too
+    CONFIG_REJECTED = "ConfigRejected"  # a configuration cannot be used; the one before stays
     POLICY_WARNING = "PolicyWarning"  # the configuration does not go with what runs here
 
 

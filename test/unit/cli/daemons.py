@@ -23,7 +23,7 @@ class Daemon:
     def __init__(self, root: Path, *flags: str) -> None:
         self.root, self.flags = root, flags
         self.socket, self.runtime_socket = root / "relay.sock", root / "runtime.sock"
-        self.pid_file, self.relay_dir = root / "pid", root / "relay"
+        self.pid_file, self.relay_dir, self.config_socket = root / "pid", root / "relay", root / "c.sock"
         self.config = root / "forced.cfg"
         self._process: subprocess.Popen[bytes] | None = None
         self._starts = 0
@@ -39,7 +39,8 @@ class Daemon:
         """Start it, without waiting for anything; `wrapper` is a command that becomes it and gets `fds`."""
         command = [*wrapper, COMMAND]
         command += ["--runtime-socket", str(self.runtime_socket), "--relay-socket", str(self.socket)]
-        command += ["--relay-dir", str(self.relay_dir), "--pid-file", str(self.pid_file), *self.flags, *flags]
+        command += ["--relay-dir", str(self.relay_dir), "--pid-file", str(self.pid_file)]
+        command += ["--config-socket", str(self.config_socket), *self.flags, *flags]
         with (self.root / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 command,

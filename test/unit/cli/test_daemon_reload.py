@@ -73,7 +73,6 @@ def test_a_dump_begins_and_ends_with_the_configuration(daemon, runtime):
     [
         ("policy: [", "forced.cfg"),
         ("policy:\n  Active: no-such-policy\n", "no-such-policy"),
-        ("policy:\n  Active: none\n  ReservedResources:\n    CPU: 750m\n", "changing it takes a restart"),
         (None, "forced.cfg"),
         (METRICS.format("/proc/no/such.sock"), "/proc/no/such.sock"),
     ],

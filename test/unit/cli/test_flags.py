@@ -58,7 +58,6 @@ PREDECESSOR = {
 }
 DIFFERENT = {
     "agent-socket": "disabled",  # no agent in this version
-    "config-socket": "disabled",
     "bpf-install-path": "",  # nothing is installed there by us
     "stderrthreshold": "ERROR",  # 2, by name
 }
@@ -121,10 +120,6 @@ def test_a_socket_path_that_the_kernel_cannot_bind_is_refused():
     ("argument", "reason"),
     [
         ("-agent-socket=/var/run/cri-resmgr/cri-resmgr-agent.sock", "it comes with the node agent"),
-        ("-config-socket=/x", "it comes with the node agent"),
-        ("-reset-config", "it comes with the node agent"),
-        ("-reset-policy", "it comes with policies that keep data"),
-        ("-disable-policy-switch", "it comes with a second policy"),
         ("-external-visualizers=/x", "it comes with the user interface"),
         ("-bpf-install-path=/x", "it comes with AVX-512 accounting"),
     ],
@@ -140,11 +135,6 @@ def test_what_a_later_version_brings_is_refused_with_the_reason(argument, reason
     [
         "-agent-socket=disabled",
         "-agent-socket=",
-        "-config-socket=disabled",
-        "-config-socket=",
-        "-reset-config=false",
-        "-reset-policy=false",
-        "-disable-policy-switch=false",
         "-rebalance-interval=0",
         "-rebalance-interval=0s",
         "-external-visualizers=",
@@ -161,9 +151,9 @@ def test_off_values_and_flags_without_effect_are_taken(argument):
 
 
 def test_everything_that_is_wrong_is_said_at_once():
-    said = refusal("-reset-policy", "-relay-dir=here", "-host-root=x", "-logger=yaml", "-call-budget=0").splitlines()
+    said = refusal("-agent-socket=/x", "-relay-dir=here", "-host-root=x", "-logger=yaml", "-call-budget=0").splitlines()
     assert [line.split(":")[0] for line in said] == [
-        "flag -reset-policy=true",
+        "flag -agent-socket=/x",
         "flag -call-budget",
         "flag -relay-dir",
         "flag -host-root",
@@ -254,3 +244,17 @@ def test_a_log_without_a_place_is_refused():
 @pytest.mark.parametrize("argument", ["-stderrthreshold=4", "-logger-level=loud", "-logger-debug=maybe:x"])
 def test_wrong_words_about_logging_are_refused(argument):
     assert f"flag {argument.partition('=')[0]}: " in refusal(argument)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "socket"),
+    [
+        ((), "/var/run/cri-resmgr/cri-resmgr-config.sock"),
+        (("-relay-socket=/srv/r.sock",), "/srv/cri-resmgr-config.sock"),
+        (("-relay-socket=/srv/r.sock", "-config-socket=unix:///x/c.sock"), "/x/c.sock"),
+        (("-config-socket=disabled",), ""),
+        (("-config-socket=",), ""),
+    ],
+)
+def test_the_agents_socket_is_beside_the_kubelets_unless_said_otherwise(arguments, socket):
+    assert read(*arguments).config_socket == socket

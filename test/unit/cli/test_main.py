@@ -86,18 +86,15 @@ def test_a_wrong_command_line_shows_the_usage_and_ends_with_2(command, arguments
 
 
 def test_wrong_values_end_with_2_and_a_line_each_without_the_usage(command):
-    answer = command("-reset-policy", "-relay-dir=x")
+    answer = command("-agent-socket=/x", "-relay-dir=x")
     assert (answer.status, answer.ran) == (2, [])
     assert answer.err.splitlines() == [
-        (
-            "cri-resmgr: flag -reset-policy=true: not in this version, it comes with policies that keep data; "
-            "leave the flag out"
-        ),
+        ("cri-resmgr: flag -agent-socket=/x: not in this version, it comes with the node agent; leave the flag out"),
         "cri-resmgr: flag -relay-dir: 'x' is not absolute; write the whole path",
     ]
 
 
-@pytest.mark.parametrize("verb", ["plan", "doctor", "replay"])
+@pytest.mark.parametrize("verb", ["doctor", "replay"])
 def test_a_verb_of_a_later_version_is_refused_with_the_reason(command, verb):
     answer = command(verb, "policy")
     assert answer.status == 2
