@@ -148,11 +148,11 @@ async def test_a_watch_that_the_server_ends_goes_on_from_where_it_was_without_a_
 
 
 @in_virtual_time
-async def test_a_quiet_watch_is_renewed_every_few_minutes_and_not_more_often(server):
+async def test_a_quiet_watch_is_renewed_every_few_minutes_and_without_a_gap(server):
     async with watched(server) as kept:
         await settled(kept)
         await asyncio.sleep(LONG_S)
-    assert LONG_S / PACE.silence_s <= len(asked(server, "watch")) <= LONG_S / PACE.silence_s + 1
+    assert asked(server, "watch") == [PACE.silence_s * number for number in range(int(LONG_S / PACE.silence_s) + 1)]
 
 
 @in_virtual_time
@@ -163,6 +163,18 @@ async def test_a_watch_that_ends_again_and_again_at_once_is_not_a_busy_loop(serv
             server.tells(None)
             await asyncio.sleep(SOON_S)
     assert len(asked(server, "watch")) < LONG_S / (PACE.backoff.last_s / 2) + 10
+
+
+@in_virtual_time
+async def test_a_watch_that_has_told_something_is_followed_by_the_next_at_once(server):
+    async with watched(server) as kept:
+        await settled(kept)
+        for number in range(20):
+            server.put("a", number)
+            server.tells(None)
+            await asyncio.sleep(SOON_S)
+        assert len(kept.told) == 20
+    assert len(asked(server, "watch")) == 21
 
 
 @in_virtual_time
@@ -214,12 +226,14 @@ async def test_a_version_that_is_forgotten_in_the_middle_of_a_watch_is_listed_an
 
 @in_virtual_time
 async def test_a_server_that_forgets_at_once_what_it_has_just_listed_is_not_pestered(server):
-    async with watched(server):
-        while now_s() < LONG_S:
-            server.version += 1
-            server.forgets()
-            server.version -= 1
-            await asyncio.sleep(SOON_S)
+    with capture_logs() as logs:
+        async with watched(server):
+            while now_s() < LONG_S:
+                server.version += 1
+                server.forgets()
+                server.version -= 1
+                await asyncio.sleep(SOON_S)
+    assert [entry["event"] for entry in logs] == ["api.refused"]
     assert len(asked(server, "list")) < LONG_S / (PACE.backoff.last_s / 2) + 10
 
 
@@ -259,16 +273,19 @@ async def test_what_is_known_stays_during_an_outage(server):
 
 
 @in_virtual_time
-async def test_after_an_outage_it_is_soon_that_changes_come_again(server):
+async def test_after_an_outage_the_first_try_that_is_answered_brings_everything(server):
     async with watched(server) as kept:
         await settled(kept)
         server.breaks(AWAY)
         await asyncio.sleep(LONG_S)
+        server.put("a", 1)
         server.forgets()
         server.mends()
-        server.put("a", 1)
+        server.requests.clear()
         await asyncio.sleep(PACE.backoff.last_s)
         assert kept.objects == {"a": 1}
+    assert [what for _, what in server.requests] == ["watch", "list", "watch"]
+    assert len({time_s for time_s, _ in server.requests}) == 1
 
 
 @in_virtual_time
@@ -302,6 +319,18 @@ async def test_the_objects_of_a_kind_that_goes_are_gone(server):
         server.breaks(NotFound("404 page not found"))
         await asyncio.sleep(PACE.backoff.last_s)
         assert kept.told[-1] == (1, None)
+
+
+@in_virtual_time
+async def test_the_objects_of_a_kind_that_went_and_came_back_are_found_again(server):
+    async with watched(server) as kept:
+        server.put("a", 1)
+        await settled(kept)
+        server.breaks(NotFound("404 page not found"))
+        await asyncio.sleep(PACE.backoff.last_s)
+        server.mends()
+        await asyncio.sleep(PACE.backoff.last_s)
+        assert kept.told == [(None, 1), (1, None), (None, 1)]
 
 
 @in_virtual_time
