@@ -10,6 +10,7 @@ its own).  Nothing in here is imported by the product.  Where to find what:
     runtimes           containerd 1.6, containerd 2.x and CRI-O, each with a directory of its own
     relay              the daemon under test as a process
     critest            the CRI conformance suite, and the comparison of two of its runs
+    guest              a machine with several packages and NUMA nodes, under an emulator
     processes, mounts, cgroups, control_plane, …    the cluster
 """
 

@@ -14,7 +14,7 @@ from typing import Any
 from equipment.guest import JobFailed
 from equipment.guest.command import Places, command
 from equipment.guest.emulator import Emulator
-from equipment.guest.image import Init
+from equipment.guest.image import PAYLOAD, Init
 from equipment.guest.topologies import Topology
 from equipment.processes import wait_for
 
@@ -23,7 +23,6 @@ RUN_DEADLINE_S = 300
 WAIT_DEADLINE_S = 300
 POLL_S = 0.5
 """A question costs the guest what a tenth of a second of its own work does."""
-PAYLOAD = "/payload"
 _PAYLOAD_DEVICE = "/dev/vdb"
 # Memory is in files that stay where they are: only the devices' state is written.
 IN_PLACE = [{"capability": "x-ignore-shared", "state": True}]

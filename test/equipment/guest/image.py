@@ -18,6 +18,8 @@ from equipment.stand_ins import BUSYBOX, PAUSE
 INSIDE = Path(__file__).parent / "inside"
 IMAGES = "/var/lib/images.tar"
 LIBRARIES = "/usr/local/lib/libraries"
+PAYLOAD = "/payload"
+"""Where the disk with the code under test is mounted."""
 HELPERS = "/usr/local/lib"
 CALLS = f"{HELPERS}/calls.py"
 # -P and -B as the daemon's own child has them; without site-packages, which Debian's Python would look through.
@@ -38,7 +40,10 @@ class Init:
 
 
 SYSTEMD = Init(
-    "systemd", "/lib/systemd/systemd", "systemd", "systemctl is-system-running --wait; systemctl start containerd"
+    "systemd",
+    "/lib/systemd/systemd",
+    "systemd",
+    "systemctl is-system-running --wait || true; systemctl start containerd",
 )
 MINIMAL = Init(
     "minimal",
@@ -112,7 +117,7 @@ def _furnish(tree: Path) -> None:
     for name, systemd in (("config", "true"), ("cgroupfs", "false")):
         text = (INSIDE / "containerd.toml").read_text().replace("@pause@", PAUSE).replace("@systemd@", systemd)
         _write(tree / f"etc/containerd/{name}.toml", text)
-    (tree / "payload").mkdir()
+    (tree / PAYLOAD.lstrip("/")).mkdir()
     layout = images.build(each for each in stand_ins.stand_ins() if {PAUSE, BUSYBOX} & set(each.names))
     layout.write_archive(tree / IMAGES.lstrip("/"))
 

@@ -63,16 +63,19 @@ def load_order(dependencies: str, names: Iterable[str]) -> list[str]:
 def _download(target: Path) -> None:
     """Fetch the package and unpack it; nothing is installed."""
     target.mkdir()
-    fetch = ["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download"]
     for refresh in (False, True):
-        if refresh:
+        if refresh:  # the lists of a fresh machine are empty, or old enough to name files that are gone
             _run("apt-get", "-q", "update")
-        found = re.search(r"Depends: (linux-image-\S+)", _run("apt-cache", "depends", PACKAGE, check=refresh).decode())
-        if found and _run(*fetch, found[1], directory=target, check=refresh):
-            break
-    package = next(target.glob("*.deb"))
-    _run("dpkg-deb", "-x", package, target)
-    package.unlink()
+        if found := re.search(
+            r"Depends: (linux-image-\S+)", _run("apt-cache", "depends", PACKAGE, check=False).decode()
+        ):
+            fetch = ["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", found[1]]
+            _run(*fetch, directory=target, check=False)
+        if package := next(target.glob("*.deb"), None):
+            _run("dpkg-deb", "-x", package, target)
+            package.unlink()
+            return
+    raise Unavailable(f"apt-get cannot download what {PACKAGE} depends on; does apt-get update work?")
 
 
 def _make_initrd(place: Path, init: Path, modules: Sequence[Path]) -> None:

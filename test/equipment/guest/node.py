@@ -5,8 +5,8 @@ from pathlib import Path
 
 from equipment.guest import JobFailed
 from equipment.guest.calls import Calls
-from equipment.guest.guest import PAYLOAD, Guest, wait_until
-from equipment.guest.image import PYTHON
+from equipment.guest.guest import Guest, wait_until
+from equipment.guest.image import PAYLOAD, PYTHON
 from equipment.guest.payload import PROGRAM
 from equipment.guest.pods import Place, Pods
 from equipment.guest.snapshots import RUNTIME_SOCKET

@@ -5,8 +5,7 @@ import subprocess
 from pathlib import Path
 
 from equipment import machine
-from equipment.guest.guest import PAYLOAD
-from equipment.guest.image import PYTHON
+from equipment.guest.image import PAYLOAD, PYTHON
 from equipment.guest.libraries import compile_below
 
 REPOSITORY = Path(__file__).parents[3]

@@ -1,9 +1,11 @@
 import struct
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from equipment import Unavailable, machine
+from equipment.guest import kernel
 from equipment.guest.kernel import elf, load_order
 
 KERNEL = b"\x7fELF" + bytes(range(256)) * 40
@@ -58,3 +60,38 @@ def test_modules_are_loaded_after_what_they_need_and_once():
 
 def test_what_is_built_into_the_kernel_is_not_loaded():
     assert names(load_order(DEPENDENCIES, ("ext4", "overlay"))) == ["overlay.ko"]
+
+
+class Apt:
+    """Takes the place of all programs, and knows the kernel once its lists are fresh enough."""
+
+    def __init__(self, *, fresh: bool, broken: bool = False) -> None:
+        self.fresh, self.broken = fresh, broken
+        self.told: list[str] = []
+
+    def run(self, *command: object, directory: Path | None = None, check: bool = True) -> bytes:
+        self.told.append(" ".join(map(str, command[:1])) + f" {command[-1]}")
+        if command[-1] == "update":
+            self.fresh = True
+        if command[:2] == ("apt-cache", "depends"):
+            return b"linux-image-cloud-amd64\n  Depends: linux-image-6.1.0-1-cloud-amd64\n"
+        if "download" in command and self.fresh and not self.broken:
+            assert directory is not None
+            (directory / "linux.deb").touch()
+        return b"Err:1 404 Not Found"
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_lists_of_packages_are_made_fresh_only_when_they_have_to_be(monkeypatch, tmp_path: Path, *, fresh: bool):
+    apt = Apt(fresh=fresh)
+    monkeypatch.setattr(kernel, "_run", apt.run)
+    kernel._download(tmp_path / "kernel")
+    assert ("apt-get update" in apt.told) is not fresh
+    assert apt.told[-2:] == ["apt-get linux-image-6.1.0-1-cloud-amd64", f"dpkg-deb {tmp_path / 'kernel'}"]
+    assert list((tmp_path / "kernel").iterdir()) == []
+
+
+def test_a_kernel_that_cannot_be_had_is_said_so(monkeypatch, tmp_path: Path):
+    monkeypatch.setattr(kernel, "_run", Apt(fresh=False, broken=True).run)
+    with pytest.raises(Unavailable, match="does apt-get update work"):
+        kernel._download(tmp_path / "kernel")
