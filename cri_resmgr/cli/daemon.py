@@ -115,15 +115,21 @@ class Daemon:
             meeting.cancel()
 
     async def _serve(self, node: Node, listener: Listener, begun_with: InUse) -> None:
-        """Relay until we are told to stop, then finish what has begun."""
+        """Let others watch and configure us while we work."""
         watching = Watching(self._flags, node, reasons=lambda: _reasons(node, applier))
         applier = Applier(self._flags, node, watching, begun_with=begun_with)
         await watching.apply(begun_with.settings)
-        async with AsyncExitStack() as undo, asyncio.TaskGroup() as tasks:
+        async with AsyncExitStack() as undo:
             undo.push_async_callback(watching.close)
-            configuring.remember(self._flags, begun_with.settings)
-            node.relay.start(listener.socket)
             await self._answer(applier, node, watching, undo)
+            await self._work(node, listener, applier)
+
+    async def _work(self, node: Node, listener: Listener, applier: Applier) -> None:
+        """Relay until we are told to stop, then finish what has begun."""
+        settings = applier.settings
+        async with asyncio.TaskGroup() as tasks:
+            configuring.remember(self._flags, settings)
+            node.relay.start(listener.socket)
             background = [
                 tasks.create_task(node.reconciler.run()),
                 tasks.create_task(node.drift.run()),
@@ -132,7 +138,7 @@ class Daemon:
                 tasks.create_task(self._report_alive()),
             ]
             _calm_garbage_collector()
-            policy = begun_with.settings.policy.active
+            policy = settings.policy.active
             self._systemd.notify("READY=1", f"STATUS=policy {policy}")
             self._log.info("daemon.ready", socket=str(listener.path), policy=policy)
             await self._stop.wait()
