@@ -72,7 +72,7 @@ def pytest_runtest_makereport(
     report = yield
     node = getattr(item, "funcargs", {}).get("node")
     if report.failed and call.when == "call" and node:
-        for name, text in (("daemon", node.log), ("console", node.guest.console)):
+        for name, text in (("daemon", node.log), ("runtime", node.runtime_log), ("console", node.guest.console)):
             with contextlib.suppress(Lost, JobFailed):
                 report.sections.append(
                     (f"end of the log of the {name}", "\n".join(text().splitlines()[-LOG_TAIL_LINES:]))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from equipment.guest.image import MINIMAL, SYSTEMD, Init
+from equipment.guest.inits import MINIMAL, SYSTEMD, Init
 from equipment.guest.topologies import C4PMEM4, N4C8, N4C16, N4D4C16, Topology
 
 FIRST = (N4C16, SYSTEMD)

@@ -11,7 +11,7 @@ import pytest
 from cri_resmgr.values import cpusets
 from equipment.guest import JobFailed
 from equipment.guest.guest import wait_until
-from equipment.guest.image import MINIMAL, SYSTEMD
+from equipment.guest.inits import MINIMAL, SYSTEMD
 from equipment.guest.node import Node
 from equipment.guest.pods import Place
 from equipment.guest.topologies import C4PMEM4, N4C8, N4C16, N4D4C16

@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from equipment import Unavailable
-from equipment.guest.image import INITS
+from equipment.guest.inits import INITS
 from equipment.guest.snapshots import snapshot
 from equipment.guest.topologies import TOPOLOGIES
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from equipment.guest.image import Init
+from equipment.guest.inits import Init
 from equipment.guest.topologies import Topology
 
 # One thread emulates all CPUs: with 16 of them on two real ones, a thread for each burns twice the time in spinning,

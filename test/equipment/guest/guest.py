@@ -14,7 +14,8 @@ from typing import Any
 from equipment.guest import JobFailed
 from equipment.guest.command import Places, command
 from equipment.guest.emulator import Emulator
-from equipment.guest.image import PAYLOAD, Init
+from equipment.guest.image import PAYLOAD
+from equipment.guest.inits import Init
 from equipment.guest.topologies import Topology
 from equipment.processes import wait_for
 

@@ -7,7 +7,6 @@ with the agent, two configurations of containerd and the archive of its images.
 import shutil
 import subprocess
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
 
 from equipment import Unavailable, cache, images, machine, stand_ins
@@ -27,31 +26,6 @@ PYTHON = "python3 -P -B -S"
 SIZE = "2G"  # sparse
 DEADLINE_S = 600
 
-
-@dataclass(frozen=True)
-class Init:
-    """A first process, and what comes with it."""
-
-    name: str
-    program: str
-    cgroup_driver: str
-    start_containerd: str
-    """A shell command, once the agent answers; it returns."""
-
-
-SYSTEMD = Init(
-    "systemd",
-    "/lib/systemd/systemd",
-    "systemd",
-    "systemctl is-system-running --wait || true; systemctl start containerd",
-)
-MINIMAL = Init(
-    "minimal",
-    "/sbin/minimal-init",
-    "cgroupfs",
-    "containerd --config /etc/containerd/cgroupfs.toml >/var/log/containerd.log 2>&1 </dev/null &",
-)
-INITS = {init.name: init for init in (SYSTEMD, MINIMAL)}
 
 # What costs emulated seconds and serves no test; modules are loaded already.
 MASKED = (

@@ -81,6 +81,10 @@ class Node:
         query = "SELECT name, given_cpuset_cpus, given_cpuset_mems FROM containers WHERE state = 'running'"
         return {name: Place(cpus or "", mems or "") for name, cpus, mems in self.guest.query(DATABASE, query)}
 
+    def runtime_log(self) -> str:
+        """What containerd has said."""
+        return self.guest.run(self.guest.init.containerd_log)
+
     def log(self) -> str:
         """What the daemon has said, over all its starts."""
         return "".join(map(self._read_log, self._logs))

@@ -14,7 +14,8 @@ from equipment import cache, machine
 from equipment.guest.calls import Calls
 from equipment.guest.command import Places, command
 from equipment.guest.guest import Guest, wait_until
-from equipment.guest.image import IMAGES, PYTHON, Init, image
+from equipment.guest.image import IMAGES, PYTHON, image
+from equipment.guest.inits import Init
 from equipment.guest.pods import Pods
 from equipment.guest.topologies import Topology
 from equipment.guest.workloads import guaranteed
@@ -61,7 +62,7 @@ def snapshot(topology: Topology, init: Init) -> Snapshot:
     base = image()
     nowhere = command(topology, init, Places(Path(), Path(), Path()), incoming=False)
     version = subprocess.run(["qemu-system-x86_64", "--version"], check=True, capture_output=True, timeout=60)
-    digest = cache.key((base / "identity").read_text(), version.stdout, Path(__file__), *nowhere)
+    digest = cache.key((base / "identity").read_text(), version.stdout, Path(__file__), *nowhere, init.start_containerd)
     name = f"guest-{topology.name}-{init.name}"
     places = Places(base, MEMORY, run_directory())
     directory = cache.entry(name, digest, lambda place: _make(place, topology, init, places), about="1 min")

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from equipment.guest import Lost
-from equipment.guest.image import Init
+from equipment.guest.inits import Init
 from equipment.guest.node import Node
 from equipment.guest.snapshots import snapshot
 from equipment.guest.topologies import Topology

@@ -11,6 +11,7 @@ PERIOD_US = 100_000
 LEAST_SHARES = 2
 MIB = 2**20
 COMMAND = ("sleep", "2147483647")
+_NAMESPACES = api_pb2.NamespaceOption(network=HOST_NETWORK, pid=api_pb2.CONTAINER)
 _OOM_SCORES = {"guaranteed": -997, "burstable": 900, "besteffort": 1000}
 
 
@@ -86,8 +87,7 @@ def resources(container: Container, qos: str) -> api_pb2.LinuxContainerResources
 
 def sandbox_config(pod: Pod, driver: str) -> api_pb2.PodSandboxConfig:
     """For RunPodSandbox."""
-    options = api_pb2.NamespaceOption(network=HOST_NETWORK)
-    context = api_pb2.LinuxSandboxSecurityContext(namespace_options=options)
+    context = api_pb2.LinuxSandboxSecurityContext(namespace_options=_NAMESPACES)
     return api_pb2.PodSandboxConfig(
         metadata=api_pb2.PodSandboxMetadata(name=pod.name, namespace=pod.namespace, uid=pod.uid),
         labels=_labels(pod),
@@ -103,7 +103,10 @@ def container_config(pod: Pod, container: Container) -> api_pb2.ContainerConfig:
         image=api_pb2.ImageSpec(image=BUSYBOX),
         command=COMMAND,
         labels=_labels(pod) | {"io.kubernetes.container.name": container.name},
-        linux=api_pb2.LinuxContainerConfig(resources=resources(container, pod.qos)),
+        linux=api_pb2.LinuxContainerConfig(
+            resources=resources(container, pod.qos),
+            security_context=api_pb2.LinuxContainerSecurityContext(namespace_options=_NAMESPACES),
+        ),
     )
 
 

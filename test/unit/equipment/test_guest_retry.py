@@ -20,6 +20,7 @@ class Node:
     def __init__(self): self.guest, self.pods = Guest(), self
     def remove_all(self): pass
     def log(self): return "the daemon's last words"
+    def runtime_log(self): return "the runtime's last words"
 
 class Nodes(Stand):
     made = 0
@@ -82,7 +83,16 @@ def test_two(node, stand):
 """,
     )
     result.assert_outcomes(failed=1, passed=1)
-    result.stdout.fnmatch_lines(["*daemon*", "the daemon's last words", "*console*", "the kernel's last words"])
+    result.stdout.fnmatch_lines(
+        [
+            "*daemon*",
+            "the daemon's last words",
+            "*runtime*",
+            "the runtime's last words",
+            "*console*",
+            "the kernel's last words",
+        ]
+    )
 
 
 def test_a_run_without_guests_says_nothing_of_them(pytester):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from equipment.guest import JobFailed, Lost, stand
-from equipment.guest.image import MINIMAL, SYSTEMD
+from equipment.guest.inits import MINIMAL, SYSTEMD
 from equipment.guest.stand import Stand
 from equipment.guest.topologies import N4C16
 

@@ -6,7 +6,7 @@ import pytest
 
 from cri_resmgr.values import cpusets
 from equipment.guest.command import Places, command
-from equipment.guest.image import INITS, MINIMAL, SYSTEMD
+from equipment.guest.inits import INITS, MINIMAL, SYSTEMD
 from equipment.guest.topologies import C4PMEM4, N4C16, TOPOLOGIES, Topology
 
 EVERY = pytest.mark.parametrize("topology", TOPOLOGIES.values(), ids=TOPOLOGIES)
