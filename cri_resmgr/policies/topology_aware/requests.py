@@ -1,14 +1,15 @@
 """A request: what a container wants, in the policy's own terms.
 
 CPUs of its own, a part of a shared set, memory of some types.  Memory is booked by the limit.  The limit of a Burstable
-container is a wish, for nodes are overcommitted by them on purpose: where it does not fit, the request counts.
+container is a wish, for nodes are overcommitted by them on purpose: where it does not fit, the request counts.  (Those
+of a Guaranteed one are the same.)
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cri_resmgr.policies.affinities import Affinity
-from cri_resmgr.policies.requirements import Qos, Requirements
+from cri_resmgr.policies.requirements import Requirements
 from cri_resmgr.policies.topology_aware import tiers
 from cri_resmgr.values.hints import Hint
 from cri_resmgr.values.workloads import Container, Pod
@@ -67,6 +68,6 @@ class Request:
         if cold:
             yield Wish(wanted, (tiers.PMEM,), cold=True)
         yield Wish(wanted, self.tiers, note="not enough PMEM to start cold" if cold else "")
-        if required.qos is not Qos.GUARANTEED and required.memory_request_bytes < wanted:
+        if required.memory_request_bytes < wanted:
             note = "its memory limit fits nowhere: only what it requests is booked"
             yield Wish(required.memory_request_bytes, self.tiers, note=note)

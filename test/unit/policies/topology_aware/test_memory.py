@@ -6,6 +6,7 @@ import pytest
 
 from cri_resmgr.host.grids import MemoryNode, grid
 from cri_resmgr.policies.contract import PolicyRefusal
+from cri_resmgr.values.hints import Hint
 from cri_resmgr.values.machines import MemoryKind
 from unit.policies.topology_aware.nodes import C4PMEM4, Node, annotated, key
 
@@ -123,10 +124,12 @@ def test_only_those_move_who_have_memory_of_the_type_in_question():
 
 
 def test_memory_of_one_type_is_in_nobodys_way_who_has_another():
-    node = Node(MIXED)
-    node.run("dram", cpu=100, memory=60, annotations=annotated("memory-type", "dram"))
+    node, near = Node(MIXED), (Hint("/devices/x", nodes=0b10),)
+    node.run("first", cpu=1000, hints=near)
+    node.run("dram", cpu=1000, memory=60, hints=near, annotations=annotated("memory-type", "dram"))
     node.run("pmem", cpu=100, memory=300, annotations=annotated("memory-type", "pmem"))
-    assert (home(node, "dram"), home(node, "pmem")) == ("NUMA node #1", "socket #0")
+    assert (home(node, "dram"), node.own("dram"), home(node, "pmem")) == ("NUMA node #1", "5", "socket #0")
+    node.end("first")
     assert node.stage.restore() == {}
 
 

@@ -79,4 +79,9 @@ def test_what_has_warmed_up_stays_warm():
     node.end("c")
     node.stage.restore(make(C4PMEM4, reserved=cpuset("0")))
     assert (node.pool("b"), node.mems("b")) == ("socket #1", "1,7")
-    assert node.stage.rebalance().neighbours == {}
+    for name in ("c", "d", "e"):
+        node.run(name)
+    assert [node.pool(name) for name in "cde"] == ["socket #2", "socket #3", "socket #1"]
+    node.end("c")
+    assert list(node.stage.rebalance().neighbours) == [key("b")]
+    assert (node.pool("b"), node.mems("b")) == ("socket #2", "2,4")

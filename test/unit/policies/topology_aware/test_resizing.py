@@ -4,6 +4,7 @@ import pytest
 
 from cri_resmgr.host.grids import grid
 from cri_resmgr.policies.contract import PolicyRefusal
+from cri_resmgr.values.hints import Hint
 from unit.policies.topology_aware.nodes import C4PMEM4, Node, annotated, cpuset, key
 
 GIB = 1 << 30
@@ -129,6 +130,27 @@ def test_ordinary_cpus_stay_although_isolated_ones_have_become_free():
     assert (node.own("p"), node.cpus("p")) == ("4", "4-7")
 
 
+def test_isolated_cpus_are_not_added_to_ordinary_ones():
+    node = Node(grid(packages=2, nodes=2, cores=2, threads=2, isolated=0b11 << 8))
+    near = (Hint("/devices/x", nodes=0b100),)
+    for name in ("a", "b", "p"):
+        node.run(name, cpu=1000, annotations=ISOLATED, hints=near)
+    assert (node.own("a"), node.own("b"), node.container("p").holding.exclusive) == ("8", "9", "10")
+    node.end("a", "b")
+    node.resize("p", cpu=2000)
+    assert (node.container("p").holding.isolated, node.own("p")) == ("", "10-11")
+    node.resize("p", cpu=4000)
+    assert (node.container("p").holding.isolated, node.own("p")) == ("", "10-13")
+
+
+def test_whoever_has_a_pool_to_itself_keeps_it_when_only_its_memory_changes():
+    node = Node()
+    node.run("p", cpu=3000)
+    node.resize("p", cpu=4000)
+    node.resize("p", cpu=4000, memory=GIB)
+    assert (node.own("p"), node.pool("p"), node.mems("p")) == ("4-7", "NUMA node #1", "1")
+
+
 def test_memory_stays_where_it_is_or_moves_up_with_the_cpus_staying():
     node = Node()
     node.run("p", cpu=1000, memory=GIB)
@@ -145,6 +167,17 @@ def test_a_warm_container_does_not_start_cold_again():
     node.stage.revisit(key("p"))
     node.resize("p", cpu=500, memory=3 * GIB)
     assert node.mems("p") == "1,7"
+
+
+def test_not_even_when_it_has_to_move():
+    node = Node(C4PMEM4, available=cpuset("0-2"))
+    node.run("p", cpu=500, annotations=annotated("cold-start", "duration: 1s"))
+    node.run("q", cpu=600)
+    node.run("r", cpu=300)
+    assert [node.pool(name) for name in "pqr"] == ["socket #1", "socket #2", "socket #1"]
+    node.stage.revisit(key("p"))
+    assert node.resize("p", cpu=900).revisit_after_start_s == 0
+    assert (node.pool("p"), node.mems("p")) == ("root", "0-7")
 
 
 def test_a_reserved_container_stays_on_the_reserve_as_long_as_that_holds_it():

@@ -147,7 +147,34 @@ def test_it_is_placed_as_soon_as_it_fits():
     node.resize("own", cpu=2500)
     assert node.own("own") == ""
     node.resize("own", cpu=2000)
-    assert node.own("own") == "1-2"
+    assert (node.own("own"), node.pool("own")) == ("1-2", "NUMA node #0")
+
+
+def test_it_is_placed_by_a_resize_that_asks_for_the_same_and_where_a_newcomer_would_be():
+    node = Node()
+    node.run("a", cpu=3000)
+    node.run("b", cpu=3000)
+    node.stage.restore(make(available=cpuset("0-7"), reserved=cpuset("0-2")))
+    assert (node.own("a"), node.own("b"), node.pool("b")) == ("4-6", "", "root")
+    node.end("a")
+    node.resize("b", cpu=3000)
+    assert (node.own("b"), node.pool("b")) == ("4-6", "NUMA node #1")
+
+
+def test_a_reserve_that_has_shrunk_does_not_promise_more_than_it_has():
+    node = Node(reserved=cpuset("0-1"))
+    for name in ("a", "b"):
+        node.run(name, cpu=900, namespace="kube-system")
+    node.stage.restore(make(reserved=cpuset("0")))
+    assert (node.cpus("a"), node.cpus("b")) == ("0", "1-15")
+
+
+def test_memory_that_is_no_longer_there_is_not_promised():
+    node = Node(grid(nodes=2, cores=4, memory_bytes=100))
+    node.run("p", cpu=100, memory=60)
+    assert node.mems("p") == "1"
+    node.stage.restore(make(grid(nodes=2, cores=4, memory_bytes=50)))
+    assert node.mems("p") == "0-1"
 
 
 def test_rebalancing_places_it_too():

@@ -32,12 +32,13 @@ def test_whoever_shares_in_a_larger_pool_leaves_them_too():
 def test_who_has_cpus_of_its_own_only_is_nobodys_neighbour():
     node = Node()
     node.run("a", cpu=1000)
-    assert node.run("b", cpu=6000).neighbours == {}
+    assert node.run("b", cpu=13000).neighbours == {}
+    assert node.own("b") == "1-3,6-15"
 
 
 def test_a_mixed_container_competes_on_the_shared_set_with_its_rest():
     node = Node()
-    node.run("mixed", cpu=1500)
+    assert node.run("mixed", cpu=1500).neighbours == {}
     assert node.container("mixed").given.cpu_shares == 512
     assert (node.own("mixed"), node.cpus("mixed")) == ("4", "4-7")
     node.run("own", cpu=1000)
