@@ -60,6 +60,7 @@ class Node:
     enforcer: Enforcer
     unplaced: Unplaced
     events: Events
+    exports: Exports
     drift: Drift
     reconciler: Reconciler
     reconfigurer: Reconfigurer
@@ -88,6 +89,7 @@ class Node:
         self.images.close()
         self.book.placing.close()
         await self.enforcer.close()
+        await self.exports.close()
         self.events.close()
         await self.writer.close()
         self.store.close()
@@ -126,6 +128,7 @@ def _built(store: Store, flags: Flags, settings: Settings, *, site: Site, runtim
         enforcer=enforcer,
         unplaced=unplaced,
         events=events,
+        exports=exports,
         drift=Drift(ledger, events, means=means),
         reconciler=reconciler,
         reconfigurer=Reconfigurer(book, enforcer, writer, regime=site.regime),

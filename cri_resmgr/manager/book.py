@@ -35,9 +35,12 @@ class Book:
         self.reconciled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def earlier_instances(self, container: Container) -> tuple[Container, ...]:
-        """Instances that a new one replaces: they have crashed, whether the kubelet removes them or not."""
-        siblings = self.ledger.of_pod(container.pod_id)
-        return tuple(c for c in siblings if c.name == container.name and c.attempt < container.attempt)
+        """Instances that a new one replaces: they have crashed, whether the kubelet removes them or not.
+
+        One that is just being made speaks for itself.
+        """
+        siblings = (c for c in self.ledger.of_pod(container.pod_id) if c.name == container.name)
+        return tuple(c for c in siblings if c.attempt < container.attempt and c.key not in self.creating)
 
     def met(self, pod: Pod) -> None:
         """There is a pod."""
@@ -47,7 +50,9 @@ class Book:
     def gone(self, pod_id: str) -> None:
         """There is no such pod any more, and nothing of what was in it."""
         for container in self.ledger.of_pod(pod_id):
-            self.forgotten(container)
+            self._drop(container)
+            if container.state is not State.EXITED:
+                self._release(container.key)
         self.ledger.drop_pod(pod_id)
         self._writer.soon()
 
@@ -104,10 +109,7 @@ class Book:
         if now is None:
             return
         if now.id not in {"", container_id}:  # which is gone without our noticing
-            self.ledger.put(replace(plan.container, given=now.given, holding=now.holding))
-            if now.state is State.EXITED:  # and what it held with it
-                self.placing.unsettle()
-                self.doubted.set()
+            self._hand_on(now)
         self.ledger.created(key, container_id)
         self.ledger.told(key, plan.container.given)
         self.ledger.asked(key, plan.container.asked)
@@ -122,19 +124,24 @@ class Book:
         self.placing.found(container.key)
         self._writer.soon()
 
-    def moved(self, container: Container, state: State) -> None:
-        """A container has gone on in its life."""
-        if container.state is not state:
-            self.ledger.moved(container.key, state)
+    def started(self, container: Container) -> None:
+        """A container runs; one that has ended does not come back."""
+        if container.state not in {State.RUNNING, State.EXITED}:
+            self.ledger.moved(container.key, State.RUNNING)
+            self.placing.started(container.key)
             self._writer.soon()
-            if state is State.RUNNING:
-                self.placing.started(container.key)
 
     def ended(self, container: Container) -> None:
-        """A container has ended, whoever noticed: from here on it holds nothing."""
-        if container.state is not State.EXITED:
-            self.moved(container, State.EXITED)
-            self._released(container)
+        """A container has ended, whoever noticed: from here on it holds nothing.
+
+        If it is just being made anew, what it held is for the instance to come.
+        """
+        if container.key in self.creating:
+            self._hand_on(container)
+        elif container.state is not State.EXITED:
+            self.ledger.moved(container.key, State.EXITED)
+            self._release(container.key)
+            self._writer.soon()
 
     async def given(self, container: Container) -> Assignment:
         """What is given to a container now, in the store before it has an effect."""
@@ -153,14 +160,23 @@ class Book:
     def forgotten(self, container: Container) -> None:
         """A container is removed."""
         self.ended(container)
+        if container.key not in self.creating:
+            self._drop(container)
+
+    def _hand_on(self, container: Container) -> None:
+        if container.id:
+            self.ledger.put(replace(container, id="", state=State.CREATING))
+            self._writer.soon()
+
+    def _release(self, key: str) -> None:
+        self.placing.release(key)
+        if self.placing.stale:  # then reconciling lets the policy begin again
+            self.doubted.set()
+
+    def _drop(self, container: Container) -> None:
         self.ledger.drop(container.key)
         self._forgets(container)
         self._writer.soon()
-
-    def _released(self, container: Container) -> None:
-        self.placing.release(container.key)
-        if self.placing.stale:
-            self.doubted.set()
 
     def _not_created(self, plan: Plan) -> None:
         """Refused, most likely because it is there already: a kubelet that was cut off asks once more for the same."""

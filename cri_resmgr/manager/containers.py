@@ -47,6 +47,7 @@ class Containers:
         self._exports, self._hinter, self._budget_s = exports, hinter, budget_s
         self._turns = Turns()
         self._resizing: Counter[str] = Counter()
+        self._overlapping: set[str] = set()  # of those, keys of more than one call
 
     def hooks(self) -> dict[str, Hook]:
         """Who answers which method."""
@@ -104,6 +105,8 @@ class Containers:
         """The container runs, once its own CPUs are its own."""
         container_id = id_in(call)
         patience = Patience(call, self._budget_s)
+        if self._book.ledger.by_id(container_id) is None:  # a daemon that crashed may have lost its id
+            await within(self._book.reconciled, patience.left_s)
         container = await self._turn_of(container_id, patience)
         key = container.key if container else ""
         if not await self._enforcer.ready(key, patience.left_s):
@@ -111,8 +114,8 @@ class Containers:
         with self._book.doubting(), self._enforcer.hands_off(key):
             reply = await call.forward(call.request)
         container = self._book.ledger.by_id(container_id)
-        if container is not None and container.state is not State.EXITED:
-            self._book.moved(container, State.RUNNING)
+        if container is not None:
+            self._book.started(container)
         return reply
 
     async def stop(self, call: Call) -> bytes:
@@ -143,7 +146,7 @@ class Containers:
     async def update(self, call: Call) -> bytes:
         """The kubelet resizes: its wish is merged with what the policy owns, and remembered if the runtime agrees."""
         found = decoded(call, lambda: messages.update_of(call.request))
-        if found is None or self._book.ledger.by_id(found[0]) is None:
+        if found is None:
             return await call.forward(call.request)
         container_id, change = found
         patience = Patience(call, self._budget_s)
@@ -184,19 +187,21 @@ class Containers:
 
     @contextmanager
     def _resize(self, key: str) -> Iterator[None]:
-        """While a resize is under way; of two at once neither knew the other's wish, so it is decided once more."""
-        alone = not self._resizing[key]
+        """While a resize is under way; of several at once none knew the others' wishes, so it is decided once more."""
         self._resizing[key] += 1
+        if self._resizing[key] > 1:
+            self._overlapping.add(key)
         try:
             with self._enforcer.hands_off(key):
                 yield
         finally:
             self._resizing[key] -= 1
-            if not alone or self._resizing[key]:
-                self._enforcer.tell_again(key)
-                self._placing.reconsider(key)
             if not self._resizing[key]:
                 del self._resizing[key]
+                if key in self._overlapping:
+                    self._overlapping.discard(key)
+                    self._placing.reconsider(key)
+                    self._enforcer.tell_again(key)
 
     async def _turn_of(self, container_id: str, patience: Patience) -> Container | None:
         """Wait until earlier calls on the container have been looked into, which never wait for the runtime.

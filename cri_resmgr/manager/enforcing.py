@@ -176,7 +176,7 @@ class Enforcer:
             self._progress = None
         while self._begun and len(self._telling) < AT_ONCE:
             container = self._owing.next(self._may_go)
-            if container is None and not self._telling:  # they wait for each other, or for one that fails
+            if container is None and not self._telling and not self._calls:  # they wait for each other, or in vain
                 container = self._owing.next(self._can_go)
             if container is None:
                 break

@@ -29,3 +29,7 @@ class Exports:
     def sweep(self, keys: Collection[str]) -> None:
         """Only these containers are left."""
         self._exporter.sweep(keys)
+
+    async def close(self) -> None:
+        """Wait until all is written."""
+        await self._exporter.close()

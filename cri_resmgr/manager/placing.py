@@ -13,6 +13,7 @@ for: exactly, unless something has happened since; then the policy is asked what
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from cri_resmgr.manager.deciding import RESTORE_BUDGET_S, Decider, NoAnswer
 from cri_resmgr.manager.enforcing import Enforcer
@@ -52,10 +53,6 @@ class Placing:
     def begun(self) -> bool:
         """Whether the policy has been told what runs."""
         return self._decider.begun or self._decider.stale
-
-    def unsettle(self) -> None:
-        """Something has happened that the policy does not know."""
-        self._decider.stale = True
 
     def pod_of(self, container: Container) -> Pod:
         """Its pod, or one without a name if we never met it."""
@@ -110,7 +107,8 @@ class Placing:
             self._unplaced.add(container.key)
         planned = replace(with_decision(container, answer), told=answer.assignment)
         self._ledger.put(planned)
-        return Plan(planned, before, self._step(planned.key, state, answer.neighbours))
+        was = self._apply(answer.neighbours)
+        return Plan(planned, before, Step(planned.key, state, self._decider.version, was))
 
     def discard(self, plan: Plan, step: Step) -> None:
         """The runtime has not made the container: it is not there, and others get back what they had."""
@@ -128,8 +126,8 @@ class Placing:
         answer = self._decider.update(wish, self.pod_of(wish))
         if isinstance(answer, NoAnswer):
             answer = replace(decision_about(now), reasons=(answer.reason,))
-        self._decided(wish.key, answer)
-        return self._step(wish.key, state, answer.neighbours, now)
+        was = self._apply(answer.neighbours, {wish.key: answer})
+        return Step(wish.key, state, self._decider.version, was)
 
     def take_back(self, step: Step) -> None:
         """The runtime has refused the resize."""
@@ -142,7 +140,7 @@ class Placing:
         """The container has ended."""
         self._revisits.drop(key)
         decision = self._decider.release(key)
-        self._change(decision.neighbours if decision else {})
+        self._apply(decision.neighbours if decision else {})
         self._enforcer.changed(())
 
     def created(self, key: str) -> None:
@@ -170,7 +168,7 @@ class Placing:
     def rebalance(self) -> None:
         """Let the policy put right what has grown crooked."""
         decision = self._decider.tell("rebalance", "", lambda: self._decider.policy.rebalance(self._decider.state))
-        self._change(decision.neighbours if decision else {})
+        self._apply(decision.neighbours if decision else {})
 
     def close(self) -> None:
         """No timer rings any more."""
@@ -199,19 +197,7 @@ class Placing:
         if container is not None:
             decision = self._decider.tell(what, key, lambda: question(container))
             if decision is not None:
-                self._decided(key, decision)
-                self._change(decision.neighbours)
-
-    def _decided(self, key: str, decision: Decision) -> None:
-        self._ledger.decided(key, decision)
-        self._changed([key])
-        self.started(key)
-
-    def _step(self, key: str, state: PolicyState, neighbours: Mapping[str, Change], *own: Container) -> Step:
-        holders = self._ledger.holders
-        was = (*own, *(holders[neighbour] for neighbour in neighbours if neighbour in holders))
-        self._change(neighbours)
-        return Step(key, state, self._decider.version, was)
+                self._apply(decision.neighbours, {key: decision})
 
     def _undone(self, step: Step) -> bool:
         """Go back to before the step, if nothing has happened since; False if something has."""
@@ -223,11 +209,19 @@ class Placing:
         self._changed((*(container.key for container in step.was), *self._move_unplaced()))
         return True
 
-    def _change(self, neighbours: Mapping[str, Change]) -> None:
-        known = [key for key in neighbours if key in self._ledger.holders]
-        for key in known:
-            self._ledger.placed(key, neighbours[key])
-        self._changed((*known, *self._move_unplaced()))
+    def _apply(
+        self, neighbours: Mapping[str, Change], own: Mapping[str, Decision] = MappingProxyType({})
+    ) -> tuple[Container, ...]:
+        """All of a decision is in the ledger before anybody is told of a part of it; who has changed, as he was."""
+        was = tuple(self._ledger.holders[key] for key in (*own, *neighbours) if key in self._ledger.holders)
+        for key, decision in own.items():
+            self._ledger.decided(key, decision)
+        for container in was[len(own) :]:
+            self._ledger.placed(container.key, neighbours[container.key])
+        self._changed((*(container.key for container in was), *self._move_unplaced()))
+        for key in own:
+            self.started(key)
+        return was
 
     def _move_unplaced(self) -> Iterable[str]:
         changes = self._unplaced.changes()

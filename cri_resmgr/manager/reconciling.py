@@ -175,8 +175,10 @@ class Reconciler:
         return await self._runtime.resources(container.id) or Resources()
 
     def _follow(self, mine: Container, state: State) -> None:
-        if mine.state is not State.EXITED and state is not State.CREATED:
-            self._book.moved(mine, state)
+        if state is State.EXITED:
+            self._book.ended(mine)
+        elif state is State.RUNNING:
+            self._book.started(mine)
 
     def _forget(self, known: tuple[set[str], dict[str, str]], pods: set[str], containers: set[str]) -> None:
         for pod_id in known[0] - pods:

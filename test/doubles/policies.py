@@ -18,9 +18,10 @@ State = Mapping[str, int]  # by key: the CPUs that are its own, none for those t
 
 @dataclass(frozen=True)
 class PrivatePolicy:
-    """Hands out the CPUs of a machine that has `cpus` of them."""
+    """Hands out the CPUs of a machine that has `cpus` of them; `tells` containers which ones are theirs."""
 
     cpus: int = 8
+    tells: bool = False
     name = NAME
 
     def restore(self, running: Sequence[tuple[Container, Pod]]) -> Restored:
@@ -62,15 +63,16 @@ class PrivatePolicy:
         return self._decision(state, container.key), state
 
     def rebalance(self, state: State) -> Answer:
-        """Everybody moves to the lowest CPUs."""
-        after: dict[str, int] = {}
+        """Everybody with CPUs of his own moves to the lowest that are shared now."""
+        after = dict(state)
         for key, own in state.items():
-            after[key] = _lowest(self._all & ~self._taken(after), own.bit_count())
+            free = self._all & ~self._taken(state) & ~self._taken(after)
+            after[key] = _lowest(own | free, own.bit_count())
         return Decision(neighbours=dict(self._changes(state, after, but=""))), after
 
     def exports(self, container: Container) -> Mapping[str, str]:
-        """Its own CPUs."""
-        return {"EXCLUSIVE_CPUS": container.holding.exclusive}
+        """Its own CPUs, if it may know."""
+        return {"EXCLUSIVE_CPUS": container.holding.exclusive} if self.tells else {}
 
     def pools(self, state: State) -> Sequence[Pool]:
         """None."""

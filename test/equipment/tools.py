@@ -63,6 +63,15 @@ class Group:
 
 _CONTAINERD = "github.com/containerd/containerd/v2"
 _CRI_TOOLS = "github.com/kubernetes-sigs/cri-tools/cmd"
+
+
+def _kubelet(version: str) -> Group:
+    """A kubelet of another minor version than that of `kubernetes`."""
+    name = f"kubelet-{version.removeprefix('v').rpartition('.')[0]}"
+    stamp = f"k8s.io/component-base/version.gitVersion={version}"
+    return Group(name, "5 min", (Program(name, "k8s.io/kubernetes/cmd/kubelet"),), stamps=(stamp,))
+
+
 GROUPS = (
     Group(
         "kubernetes",
@@ -97,6 +106,8 @@ GROUPS = (
             Program("critest", f"{_CRI_TOOLS}/critest", how="go test"),  # it is a test file, not a program
         ),
     ),
+    _kubelet("v1.33.13"),
+    _kubelet("v1.35.4"),
 )
 
 

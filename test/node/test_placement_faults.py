@@ -167,7 +167,7 @@ def test_whenever_the_daemon_is_killed_ledger_runtime_and_kernel_agree_in_the_en
     with shown():
         print(f"\nseed {seed}: {dict(load.outcomes)}; {len(witness.owners)} owned CPUs, {witness.moved} moves")
     assert not errors
-    assert placed.log().count("daemon.ready") == kills + 1
+    assert placed.log().count("daemon.starting") == kills + 1  # some are killed before they are ready
     assert (load.done, load.lost, load.surprises) == (pods, [], [])
     assert not witness.shared
     assert witness.owners

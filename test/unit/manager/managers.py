@@ -126,6 +126,7 @@ class Manager:
         """As the daemon's end."""
         self.placing.close()
         await self.enforcer.close()
+        await self.exports.close()
         self.events.close()
         await self.writer.close()
 
