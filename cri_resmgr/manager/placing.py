@@ -22,7 +22,6 @@ from cri_resmgr.manager.revisiting import Revisits
 from cri_resmgr.manager.steps import Plan, Step, asked_again, decision_about
 from cri_resmgr.manager.unplaced import Unplaced
 from cri_resmgr.policies.contract import Answer, Policy, Restored
-from cri_resmgr.policies.contract import State as PolicyState
 from cri_resmgr.state.ledger import Ledger, with_decision
 from cri_resmgr.values.decisions import HOLDING_NOTHING, Change, Decision
 from cri_resmgr.values.workloads import Container, Pod, State
