@@ -12,7 +12,6 @@ bytes: `wire.server` in the daemon, grpcio in the agent.  A field that a newer p
     next         what to ask for next time to hear of later events only
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -21,9 +20,7 @@ from google.protobuf.message import DecodeError, Message
 from cri_resmgr.config import protocol_pb2 as pb
 
 SERVICE = "criresmgr.config.v1.Config"
-SET_CONFIG, SET_ADJUSTMENTS, STATUS, METRICS = (
-    f"/{SERVICE}/{method}" for method in ("SetConfig", "SetAdjustments", "Status", "Metrics")
-)
+SET_CONFIG, STATUS, METRICS = (f"/{SERVICE}/{method}" for method in ("SetConfig", "Status", "Metrics"))
 
 M = TypeVar("M", bound=Message)
 
@@ -72,27 +69,6 @@ def read_verdict(data: bytes) -> Verdict:
     """The same on the other side."""
     found = _read(pb.SetConfigReply(), data)
     return Verdict(found.error, found.digest)
-
-
-def write_adjustments(node: str, adjustments: str) -> bytes:
-    """The request of SetAdjustments; `adjustments` is a JSON object of specs by name."""
-    return pb.SetAdjustmentsRequest(node_name=node, adjustments=adjustments).SerializeToString()
-
-
-def read_adjustments(data: bytes) -> tuple[str, str]:
-    """The same on the other side: node and adjustments."""
-    found = _read(pb.SetAdjustmentsRequest(), data)
-    return found.node_name, found.adjustments
-
-
-def write_errors(errors: Mapping[str, str]) -> bytes:
-    """The reply of SetAdjustments: texts by container id or adjustment."""
-    return pb.SetAdjustmentsReply(errors={_text(k): _text(v) for k, v in errors.items()}).SerializeToString()
-
-
-def read_errors(data: bytes) -> dict[str, str]:
-    """The same on the other side."""
-    return dict(_read(pb.SetAdjustmentsReply(), data).errors)
 
 
 def write_status_question(events_since: int) -> bytes:

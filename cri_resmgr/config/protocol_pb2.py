@@ -24,33 +24,25 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n cri_resmgr/config/protocol.proto\x12\x13\x63riresmgr.config.v1\"a\n\x10SetConfigRequest\x12\x11\n\tnode_name\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x18\n\x10resource_version\x18\x03 \x01(\t\x12\x10\n\x08settings\x18\x04 \x01(\t\"/\n\x0eSetConfigReply\x12\r\n\x05\x65rror\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\"?\n\x15SetAdjustmentsRequest\x12\x11\n\tnode_name\x18\x01 \x01(\t\x12\x13\n\x0b\x61\x64justments\x18\x02 \x01(\t\"\x8a\x01\n\x13SetAdjustmentsReply\x12\x44\n\x06\x65rrors\x18\x01 \x03(\x0b\x32\x34.criresmgr.config.v1.SetAdjustmentsReply.ErrorsEntry\x1a-\n\x0b\x45rrorsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"%\n\rStatusRequest\x12\x14\n\x0c\x65vents_since\x18\x01 \x01(\x04\"\x1d\n\x0bStatusReply\x12\x0e\n\x06status\x18\x01 \x01(\t\"\x10\n\x0eMetricsRequest\"\x1c\n\x0cMetricsReply\x12\x0c\n\x04text\x18\x01 \x01(\t2\xec\x02\n\x06\x43onfig\x12W\n\tSetConfig\x12%.criresmgr.config.v1.SetConfigRequest\x1a#.criresmgr.config.v1.SetConfigReply\x12\x66\n\x0eSetAdjustments\x12*.criresmgr.config.v1.SetAdjustmentsRequest\x1a(.criresmgr.config.v1.SetAdjustmentsReply\x12N\n\x06Status\x12\".criresmgr.config.v1.StatusRequest\x1a .criresmgr.config.v1.StatusReply\x12Q\n\x07Metrics\x12#.criresmgr.config.v1.MetricsRequest\x1a!.criresmgr.config.v1.MetricsReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n cri_resmgr/config/protocol.proto\x12\x13\x63riresmgr.config.v1\"a\n\x10SetConfigRequest\x12\x11\n\tnode_name\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x18\n\x10resource_version\x18\x03 \x01(\t\x12\x10\n\x08settings\x18\x04 \x01(\t\"/\n\x0eSetConfigReply\x12\r\n\x05\x65rror\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\"%\n\rStatusRequest\x12\x14\n\x0c\x65vents_since\x18\x01 \x01(\x04\"\x1d\n\x0bStatusReply\x12\x0e\n\x06status\x18\x01 \x01(\t\"\x10\n\x0eMetricsRequest\"\x1c\n\x0cMetricsReply\x12\x0c\n\x04text\x18\x01 \x01(\t2\x84\x02\n\x06\x43onfig\x12W\n\tSetConfig\x12%.criresmgr.config.v1.SetConfigRequest\x1a#.criresmgr.config.v1.SetConfigReply\x12N\n\x06Status\x12\".criresmgr.config.v1.StatusRequest\x1a .criresmgr.config.v1.StatusReply\x12Q\n\x07Metrics\x12#.criresmgr.config.v1.MetricsRequest\x1a!.criresmgr.config.v1.MetricsReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cri_resmgr.config.protocol_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SETADJUSTMENTSREPLY_ERRORSENTRY']._loaded_options = None
-  _globals['_SETADJUSTMENTSREPLY_ERRORSENTRY']._serialized_options = b'8\001'
   _globals['_SETCONFIGREQUEST']._serialized_start=57
   _globals['_SETCONFIGREQUEST']._serialized_end=154
   _globals['_SETCONFIGREPLY']._serialized_start=156
   _globals['_SETCONFIGREPLY']._serialized_end=203
-  _globals['_SETADJUSTMENTSREQUEST']._serialized_start=205
-  _globals['_SETADJUSTMENTSREQUEST']._serialized_end=268
-  _globals['_SETADJUSTMENTSREPLY']._serialized_start=271
-  _globals['_SETADJUSTMENTSREPLY']._serialized_end=409
-  _globals['_SETADJUSTMENTSREPLY_ERRORSENTRY']._serialized_start=364
-  _globals['_SETADJUSTMENTSREPLY_ERRORSENTRY']._serialized_end=409
-  _globals['_STATUSREQUEST']._serialized_start=411
-  _globals['_STATUSREQUEST']._serialized_end=448
-  _globals['_STATUSREPLY']._serialized_start=450
-  _globals['_STATUSREPLY']._serialized_end=479
-  _globals['_METRICSREQUEST']._serialized_start=481
-  _globals['_METRICSREQUEST']._serialized_end=497
-  _globals['_METRICSREPLY']._serialized_start=499
-  _globals['_METRICSREPLY']._serialized_end=527
-  _globals['_CONFIG']._serialized_start=530
-  _globals['_CONFIG']._serialized_end=894
+  _globals['_STATUSREQUEST']._serialized_start=205
+  _globals['_STATUSREQUEST']._serialized_end=242
+  _globals['_STATUSREPLY']._serialized_start=244
+  _globals['_STATUSREPLY']._serialized_end=273
+  _globals['_METRICSREQUEST']._serialized_start=275
+  _globals['_METRICSREQUEST']._serialized_end=291
+  _globals['_METRICSREPLY']._serialized_start=293
+  _globals['_METRICSREPLY']._serialized_end=321
+  _globals['_CONFIG']._serialized_start=324
+  _globals['_CONFIG']._serialized_end=584
 # @@protoc_insertion_point(module_scope)

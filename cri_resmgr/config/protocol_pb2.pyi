@@ -1,7 +1,5 @@
-from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -25,27 +23,6 @@ class SetConfigReply(_message.Message):
     error: str
     digest: str
     def __init__(self, error: _Optional[str] = ..., digest: _Optional[str] = ...) -> None: ...
-
-class SetAdjustmentsRequest(_message.Message):
-    __slots__ = ("node_name", "adjustments")
-    NODE_NAME_FIELD_NUMBER: _ClassVar[int]
-    ADJUSTMENTS_FIELD_NUMBER: _ClassVar[int]
-    node_name: str
-    adjustments: str
-    def __init__(self, node_name: _Optional[str] = ..., adjustments: _Optional[str] = ...) -> None: ...
-
-class SetAdjustmentsReply(_message.Message):
-    __slots__ = ("errors",)
-    class ErrorsEntry(_message.Message):
-        __slots__ = ("key", "value")
-        KEY_FIELD_NUMBER: _ClassVar[int]
-        VALUE_FIELD_NUMBER: _ClassVar[int]
-        key: str
-        value: str
-        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
-    ERRORS_FIELD_NUMBER: _ClassVar[int]
-    errors: _containers.ScalarMap[str, str]
-    def __init__(self, errors: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class StatusRequest(_message.Message):
     __slots__ = ("events_since",)
