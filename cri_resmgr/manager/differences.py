@@ -65,6 +65,18 @@ def own_cpus(container: Container) -> int:
     return cpusets.parse(container.holding.exclusive) | cpusets.parse(container.holding.isolated)
 
 
+def gained_cpus(container: Container) -> int:
+    """Those of them of which the runtime does not know yet."""
+    own = own_cpus(container)
+    return own & ~_cpus(container.told, container.asked) if own else 0
+
+
+def told_by(container: Container, has: Resources) -> Assignment:
+    """What the runtime must have been told of all that is or was given, if a container has this."""
+    ours = [name for name in OWNABLE if (getattr(container.given, name), getattr(container.told, name)) != (None, None)]
+    return Assignment(**{name: getattr(has, name) for name in ours})
+
+
 def _cpus(assignment: Assignment, asked: Resources) -> int:
     said = asked.cpuset_cpus if assignment.cpuset_cpus is None else assignment.cpuset_cpus
     try:

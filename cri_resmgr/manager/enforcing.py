@@ -23,7 +23,7 @@ import structlog
 
 from cri_resmgr.cri.messages import Undecodable
 from cri_resmgr.cri.runtime import Runtime
-from cri_resmgr.manager.differences import OWNABLE, Whole, due, own_cpus
+from cri_resmgr.manager.differences import OWNABLE, Whole, due, gained_cpus, own_cpus, told_by
 from cri_resmgr.manager.events import Events
 from cri_resmgr.manager.owing import LASTING_TIMES, Failures, Owing
 from cri_resmgr.manager.turns import within
@@ -96,8 +96,8 @@ class Enforcer:
         return await self._until(lambda: not self._hinders(key), deadline_s)
 
     async def cleared(self, key: str, deadline_s: float) -> bool:
-        """Wait until nobody else is on a container's own CPUs."""
-        return await self._until(lambda: not self._is_crowded(key), deadline_s)
+        """Wait until nobody else is on the CPUs that a container gets for its own."""
+        return await self._until(lambda: not self._would_crowd(key), deadline_s)
 
     async def quiet(self, key: str, deadline_s: float) -> bool:
         """Wait until we are not just telling the runtime something about it."""
@@ -191,21 +191,40 @@ class Enforcer:
         return bool(container.id) and not waits
 
     def _may_go(self, container: Container) -> bool:
-        return self._can_go(container) and not self._is_crowded(container.key)
+        looks = container.key in self._owing.doubted
+        return self._can_go(container) and (looks or not self._would_crowd(container.key))
 
     async def _tell(self, container: Container) -> None:
-        key = container.key
-        again, doubted = key in self._owing.again, key in self._owing.doubted
-        with self._told_about(key):
+        with self._told_about(container.key):
             try:
-                seen = await self._runtime.resources(container.id) if doubted and not again else None
-                await self._writer.now()  # a decision is in the store before it has an effect
-                now = self._ledger.holders.get(key)
-                if now is not None and now.id == container.id:
-                    await self._update(now, seen if again or doubted else now.told.over(now.asked))
-                    self._succeeded(now)
+                if container.key in self._owing.doubted:
+                    await self._look_up(container)
+                else:
+                    await self._bring(container)
             except Exception as error:  # noqa: BLE001 - whatever it is, it must not be tried again at once
                 self._failed(container, error)
+
+    async def _look_up(self, container: Container) -> None:
+        """What the container has is what the runtime was told; what is owed follows from that."""
+        key, has = container.key, await self._runtime.resources(container.id)
+        now = self._ledger.holders.get(key)
+        again = has is None or key in self._owing.again
+        self._owing.settle(key)
+        if now is not None and now.id == container.id:
+            if has is not None:
+                self._ledger.told(key, told_by(now, has))
+                self._writer.soon()
+            if again:
+                self._owing.repeat(key)
+            self._owing.add(key)
+
+    async def _bring(self, container: Container) -> None:
+        again = container.key in self._owing.again
+        await self._writer.now()  # a decision is in the store before it has an effect
+        now = self._ledger.holders.get(container.key)
+        if now is not None and now.id == container.id:
+            await self._update(now, None if again else now.told.over(now.asked))
+            self._succeeded(now)
 
     @contextmanager
     def _told_about(self, key: str) -> Iterator[None]:
@@ -259,6 +278,11 @@ class Enforcer:
         container = self._ledger.holders.get(key)
         own = own_cpus(container) if container else 0
         return bool(own) and self._owing.are_others_on(own, but=key)
+
+    def _would_crowd(self, key: str) -> bool:
+        container = self._ledger.holders.get(key)
+        gained = gained_cpus(container) if container else 0
+        return bool(gained) and self._owing.are_others_on(gained, but=key)
 
     def _is_open(self, key: str) -> bool:
         """Whether there is something to tell about a container that is there."""

@@ -26,6 +26,7 @@ from structlog.testing import capture_logs
 
 from cri_resmgr.cri import api_pb2 as api
 from cri_resmgr.cri import methods
+from cri_resmgr.cri.messages import container_of_create
 from cri_resmgr.manager import owing
 from cri_resmgr.manager.reconciling import UNBORN_S
 from cri_resmgr.manager.tapping import ListTap, ListTaps
@@ -372,6 +373,8 @@ class KubeletAndCrashes(RuleBasedStateMachine):
     @rule(place=PLACES, acts=st.booleans())
     def end_of_an_orphan(self, place: int, acts: bool) -> None:  # noqa: FBT001
         method, message = self.orphans.pop(place % len(self.orphans))
+        if method == methods.CREATE_CONTAINER:  # not later than everything that came after it
+            acts = acts and container_of_create(message).key in self.manager.ledger.containers
         if acts:
             if method == methods.UPDATE_CONTAINER_RESOURCES:
                 self.tainted.add(api.UpdateContainerResourcesRequest.FromString(message).container_id)
