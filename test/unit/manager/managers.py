@@ -8,7 +8,7 @@ from functools import partial
 from google.protobuf.message import Message
 
 from cri_resmgr.cri import api_pb2 as api
-from cri_resmgr.cri import methods
+from cri_resmgr.cri import messages, methods
 from cri_resmgr.cri.runtime import Runtime
 from cri_resmgr.manager.book import Book
 from cri_resmgr.manager.containers import Containers
@@ -29,7 +29,10 @@ from cri_resmgr.state.store import Store
 from cri_resmgr.state.writer import INTERVAL_S, Writer
 from cri_resmgr.values.decisions import Decision
 from cri_resmgr.values.events import META_KEY
+from cri_resmgr.values.resources import Resources
 from cri_resmgr.values.workloads import Container, Pod
+from cri_resmgr.wire.client import CallError
+from cri_resmgr.wire.grpc import UNKNOWN
 from doubles.calls import DEADLINE_S, FakeCall, accepting
 from doubles.runtime import FakeRuntime, MemoryClient, resources
 
@@ -77,6 +80,51 @@ class ScriptedPolicy:
         return self.answer(*question)
 
 
+@dataclass(eq=False)
+class HeldCall:
+    """A call of ours that has not reached the runtime yet."""
+
+    id: str
+    resources: Resources
+    _fate: "asyncio.Future[None]"
+
+    async def reach(self) -> None:
+        """Wait until it does, or fails on the way."""
+        await self._fate
+
+    def let_go(self) -> None:
+        """The runtime hears it."""
+        self._fate.set_result(None)
+
+    def fail(self, code: int = UNKNOWN, text: str = "not in the mood") -> None:
+        """The runtime does not take it."""
+        self._fate.set_exception(CallError(methods.UPDATE_CONTAINER_RESOURCES, code, text))
+
+
+class HeldClient(MemoryClient):
+    """Holds updates back while `holding`; `updates` are those that have reached the runtime, as (id, resources)."""
+
+    def __init__(self, runtime: FakeRuntime) -> None:
+        super().__init__(runtime)
+        self.holding = False
+        self.held: list[HeldCall] = []
+        self.updates: list[tuple[str, Resources]] = []
+
+    async def call(self, method: str, message: bytes, *, deadline_s: float) -> bytes:
+        if method == methods.UPDATE_CONTAINER_RESOURCES:
+            update = messages.update_of(message)
+            if self.holding:
+                call = HeldCall(*update, asyncio.get_running_loop().create_future())
+                self.held.append(call)
+                await call.reach()
+            self.updates.append(update)
+        return await super().call(method, message, deadline_s=deadline_s)
+
+    def next(self) -> HeldCall:
+        """The one that is held longest."""
+        return self.held.pop(0)
+
+
 class Manager:
     """All parts between the hooks and the store, over a runtime in memory."""
 
@@ -95,6 +143,7 @@ class Manager:
         self.policy = policy or ScriptedPolicy()
         self.client = client or MemoryClient(runtime)
         self.clock_s = 0.0
+        self.calls: list[FakeCall] = []
         self.ledger = Ledger(*store.load())
         self.writer = Writer(self.ledger, store, interval_s=write_interval_s)
         self.events = Events(partial(store.set, META_KEY), pods=self.ledger.pods)
@@ -123,7 +172,9 @@ class Manager:
         return self
 
     async def close(self) -> None:
-        """As the daemon's end."""
+        """As the daemon's end; calls that have none are cut off."""
+        for call in self.calls:
+            call.cancel()
         self.placing.close()
         await self.enforcer.close()
         await self.exports.close()
@@ -132,13 +183,25 @@ class Manager:
 
     async def told(self) -> None:
         """Until the runtime knows everything."""
+        await self.until(lambda: not len(self.enforcer) and not self.enforcer._telling)
+
+    @staticmethod
+    async def until(condition: Callable[[], object]) -> None:
+        """Wait for something."""
         async with asyncio.timeout(DEADLINE_S):
-            while self.ledger.owed or self.enforcer.busy("") or len(self.enforcer):
+            while not condition():
                 await asyncio.sleep(0)
+
+    @staticmethod
+    async def settle() -> None:
+        """Everything that can go on without the test has gone on."""
+        for _ in range(20):
+            await asyncio.sleep(0)
 
     def begin(self, method: str, request: Message | bytes, *, remaining_s: float | None = None) -> FakeCall:
         """A call of the kubelet."""
-        return FakeCall(method, request, remaining_s=remaining_s).begin(self.hooks[method])
+        self.calls.append(FakeCall(method, request, remaining_s=remaining_s))
+        return self.calls[-1].begin(self.hooks[method])
 
     async def do(self, method: str, request: Message | bytes) -> bytes:
         """A call that the runtime answers at once."""
