@@ -225,6 +225,10 @@ class Manager:
         """What the ledger says."""
         return self.ledger.containers.get(f"{pod_id}/{name}/{attempt}")
 
+    def container_named(self, name: str) -> Container:
+        """The one of that name, in whatever pod."""
+        return next(container for container in self.ledger.containers.values() if container.name == name)
+
     def stored(self) -> dict[str, Container]:
         """What a daemon that starts now would read."""
         return {container.key: container for container in self.store.load()[1]}
