@@ -43,9 +43,9 @@ def control_plane(shown: Shown) -> Iterator[ControlPlane]:
         plane.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def bare_node(control_plane: ControlPlane, containerd16: Runtime) -> Iterator[BareNode]:
-    """A kubelet on Debian's containerd."""
+    """A kubelet on Debian's containerd; it goes with its module, for it ends all pods that it does not know."""
     node = BareNode(run_directory(BARE), name=BARE, control_plane=control_plane, runtime=containerd16)
     try:
         node.start()
