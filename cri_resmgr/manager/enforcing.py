@@ -17,37 +17,19 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
-import structlog
-
-from cri_resmgr.cri.messages import Undecodable
 from cri_resmgr.cri.runtime import Runtime
-from cri_resmgr.manager.differences import OWNABLE, Whole, due, gained_cpus, own_cpus, told_by
+from cri_resmgr.manager.differences import Whole, gained_cpus, own_cpus
 from cri_resmgr.manager.events import Events
-from cri_resmgr.manager.owing import LASTING_TIMES, Failures, Owing
+from cri_resmgr.manager.owing import LASTING_TIMES, Owing
+from cri_resmgr.manager.telling import Teller
 from cri_resmgr.manager.turns import within
 from cri_resmgr.state.ledger import Ledger
 from cri_resmgr.state.writer import Writer
 from cri_resmgr.values.events import Kind
-from cri_resmgr.values.resources import Resources
 from cri_resmgr.values.workloads import Container
-from cri_resmgr.wire.client import CallError
-from cri_resmgr.wire.grpc import NOT_FOUND
 
 AT_ONCE = 4  # updates under way: each is a process of the runtime's
-
-log = structlog.get_logger("resource-manager")
-
-
-@dataclass(slots=True)
-class EnforcingCounters:
-    """Updates that the runtime has taken, and has not; calls that waited for some, and those that waited in vain."""
-
-    sent: int = 0
-    failed: int = 0
-    waited: int = 0
-    uncleared: int = 0
 
 
 class Enforcer:
@@ -56,16 +38,16 @@ class Enforcer:
     def __init__(
         self, ledger: Ledger, writer: Writer, runtime: Runtime, *, events: Events, whole: Callable[[], Whole]
     ) -> None:
-        self._ledger, self._writer, self._runtime = ledger, writer, runtime
-        self._events, self._whole = events, whole
-        self._owing, self._failures = Owing(ledger), Failures()
+        self._ledger, self._writer, self._events = ledger, writer, events
+        self._owing = Owing(ledger)
+        self._teller = Teller(ledger, writer, runtime, owing=self._owing, whole=whole)
+        self.counters = self._teller.counters
         self._calls: Counter[str] = Counter()  # of the kubelet's, under way
         self._telling: set[str] = set()
         self._disturbed: set[str] = set()  # of those: the kubelet did not wait
         self._tasks: set[asyncio.Task[None]] = set()
         self._progress: asyncio.Future[None] | None = None  # somebody waits for it
         self._begun = False
-        self.counters = EnforcingCounters()
 
     def __len__(self) -> int:
         return len(self._owing)
@@ -130,7 +112,7 @@ class Enforcer:
 
     def troubled(self) -> frozenset[str]:
         """Those of whom the runtime has not taken the last update."""
-        return self._failures.keys()
+        return self._owing.failures.keys()
 
     async def verified(self, keys: Iterable[str], deadline_s: float) -> dict[str, str]:
         """Wait until the runtime has taken what was decided about them; by key, why it has not."""
@@ -141,7 +123,7 @@ class Enforcer:
             return all(self._has_failed_for_good(key) for key in left)
 
         await self._wait(settled, deadline_s)
-        failures = {key: self._failures.of(key) for key in sorted(left)}
+        failures = {key: self._owing.failures.of(key) for key in sorted(left)}
         return {key: failure.text if failure else "it was not told in time" for key, failure in failures.items()}
 
     # ---- for the drift watch, and for health
@@ -154,11 +136,11 @@ class Enforcer:
         """Tell the runtime all that is given to the container, and wait for it. Raises `CallError`."""
         if not self.busy(container.key):
             with self._told_about(container.key):
-                await self._update(container, None)
+                await self._teller.update(container, None)
 
     def complaints(self) -> list[str]:
         """What has not worked for some time."""
-        lasting = self._failures.lasting(self._owing.__contains__)
+        lasting = self._owing.failures.lasting(self._owing.__contains__)
         return [f"{key} does not have what was decided: {failure.text}" for key, failure in lasting.items()]
 
     async def close(self) -> None:
@@ -187,7 +169,7 @@ class Enforcer:
 
     def _can_go(self, container: Container) -> bool:
         key = container.key
-        waits = key in self._telling or key in self._calls or self._failures.waits(key)
+        waits = key in self._telling or key in self._calls or self._owing.failures.waits(key)
         return bool(container.id) and not waits
 
     def _may_go(self, container: Container) -> bool:
@@ -196,35 +178,12 @@ class Enforcer:
 
     async def _tell(self, container: Container) -> None:
         with self._told_about(container.key):
-            try:
-                if container.key in self._owing.doubted:
-                    await self._look_up(container)
-                else:
-                    await self._bring(container)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it must not be tried again at once
-                self._failed(container, error)
-
-    async def _look_up(self, container: Container) -> None:
-        """What the container has is what the runtime was told; what is owed follows from that."""
-        key, has = container.key, await self._runtime.resources(container.id)
-        now = self._ledger.holders.get(key)
-        again = has is None or key in self._owing.again
-        self._owing.settle(key)
-        if now is not None and now.id == container.id:
-            if has is not None:
-                self._ledger.told(key, told_by(now, has))
-                self._writer.soon()
-            if again:
-                self._owing.repeat(key)
-            self._owing.add(key)
-
-    async def _bring(self, container: Container) -> None:
-        again = container.key in self._owing.again
-        await self._writer.now()  # a decision is in the store before it has an effect
-        now = self._ledger.holders.get(container.key)
-        if now is not None and now.id == container.id:
-            await self._update(now, None if again else now.told.over(now.asked))
-            self._succeeded(now)
+            failure = await self._teller.tell(container)
+        if failure is not None:
+            asyncio.get_running_loop().call_later(failure.pause_s, self._wake)
+            if failure.times == LASTING_TIMES:
+                text = f"the runtime does not take what was decided: {failure.text}; it is tried again"
+                self._events.record(Kind.UPDATE_FAILED, container=container, text=text)
 
     @contextmanager
     def _told_about(self, key: str) -> Iterator[None]:
@@ -237,36 +196,6 @@ class Enforcer:
                 self._disturbed.discard(key)
                 self._owing.repeat(key)
             self._wake()
-
-    async def _update(self, container: Container, has: Resources | None) -> None:
-        resources = due(container, has, self._whole)
-        if resources != Resources():
-            log.debug("container.updated", container=container.key, id=container.id, **_said(resources))
-            await self._runtime.update(container.id, resources)
-            self.counters.sent += 1
-
-    def _succeeded(self, told: Container) -> None:
-        """The container has what it was given when we began; it may have been given something else since."""
-        now = self._ledger.containers.get(told.key)
-        if now is not None and now.id == told.id:
-            self._ledger.told(told.key, told.given)
-            self._writer.soon()
-        self._failures.forget(told.key)
-        self._owing.settle(told.key)
-
-    def _failed(self, container: Container, error: Exception) -> None:
-        key, known = container.key, isinstance(error, CallError | Undecodable)
-        if isinstance(error, CallError) and error.code == NOT_FOUND:  # gone: the lists will say so
-            self._succeeded(container)
-            return
-        self.counters.failed += 1
-        failure = self._failures.add(key, str(error))
-        asyncio.get_running_loop().call_later(failure.pause_s, self._wake)
-        if failure.times in {1, LASTING_TIMES}:
-            log.warning("enforcing.failed", container=key, error=str(error), exc_info=None if known else error)
-        if failure.times == LASTING_TIMES:
-            text = f"the runtime does not take what was decided: {error}; it is tried again"
-            self._events.record(Kind.UPDATE_FAILED, container=container, text=text)
 
     # ---- waiting
 
@@ -290,7 +219,7 @@ class Enforcer:
         return container is not None and bool(container.id) and (key in self._telling or key in self._owing)
 
     def _has_failed_for_good(self, key: str) -> bool:
-        failure = self._failures.of(key)
+        failure = self._owing.failures.of(key)
         return failure is not None and failure.times >= LASTING_TIMES
 
     async def _until(self, condition: Callable[[], bool], deadline_s: float) -> bool:
@@ -311,7 +240,3 @@ class Enforcer:
             self._progress = self._progress or loop.create_future()
             await within(self._progress, end_s - loop.time())
         return True
-
-
-def _said(resources: Resources) -> dict[str, int | str]:
-    return {name: value for name in OWNABLE if (value := getattr(resources, name))}

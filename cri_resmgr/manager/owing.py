@@ -13,6 +13,53 @@ FIRST_RETRY_S, LAST_RETRY_S = 0.5, 30.0
 LASTING_TIMES = 3  # from here on a failure is no hiccup
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What the runtime does not take: how often, what it said, and when to try again, by the loop's clock."""
+
+    times: int
+    text: str
+    pause_s: float
+    again_s: float
+
+
+class Failures:
+    """The last failure of each container that has not been told since; belongs to the event loop."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, Failure] = {}
+
+    def add(self, key: str, text: str) -> Failure:
+        """Once more."""
+        before = self._last.get(key)
+        pause_s = min(2 * before.pause_s, LAST_RETRY_S) if before else FIRST_RETRY_S
+        again_s = asyncio.get_running_loop().time() + pause_s
+        self._last[key] = Failure(before.times + 1 if before else 1, text, pause_s, again_s)
+        return self._last[key]
+
+    def forget(self, key: str) -> None:
+        """It has worked, or does not matter any more."""
+        self._last.pop(key, None)
+
+    def waits(self, key: str) -> bool:
+        """Whether it is too early for another try."""
+        last = self._last.get(key)
+        return last is not None and asyncio.get_running_loop().time() < last.again_s
+
+    def of(self, key: str) -> Failure | None:
+        """The last one, None if there is none."""
+        return self._last.get(key)
+
+    def keys(self) -> frozenset[str]:
+        """Whom it has met."""
+        return frozenset(self._last)
+
+    def lasting(self, matters: Callable[[str], bool]) -> dict[str, Failure]:
+        """Those that are no hiccups, by key; what does not matter any more is forgotten."""
+        self._last = {key: failure for key, failure in self._last.items() if matters(key)}
+        return {key: failure for key, failure in self._last.items() if failure.times >= LASTING_TIMES}
+
+
 class Owing:
     """The queue: those that leave CPUs, and may thereby hold somebody up, before all others.
 
@@ -21,7 +68,7 @@ class Owing:
     """
 
     def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+        self._ledger, self.failures = ledger, Failures()
         self._urgent: dict[str, None] = {}
         self._others: dict[str, None] = {}
         self.doubted, self.again = {c.key for c in ledger.holders.values() if was_given(c)}, set[str]()
@@ -87,53 +134,6 @@ class Owing:
     def _leave(self, key: str) -> None:
         self._urgent.pop(key, None)
         self._others.pop(key, None)
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """What the runtime does not take: how often, what it said, and when to try again, by the loop's clock."""
-
-    times: int
-    text: str
-    pause_s: float
-    again_s: float
-
-
-class Failures:
-    """The last failure of each container that has not been told since; belongs to the event loop."""
-
-    def __init__(self) -> None:
-        self._last: dict[str, Failure] = {}
-
-    def add(self, key: str, text: str) -> Failure:
-        """Once more."""
-        before = self._last.get(key)
-        pause_s = min(2 * before.pause_s, LAST_RETRY_S) if before else FIRST_RETRY_S
-        again_s = asyncio.get_running_loop().time() + pause_s
-        self._last[key] = Failure(before.times + 1 if before else 1, text, pause_s, again_s)
-        return self._last[key]
-
-    def forget(self, key: str) -> None:
-        """It has worked, or does not matter any more."""
-        self._last.pop(key, None)
-
-    def waits(self, key: str) -> bool:
-        """Whether it is too early for another try."""
-        last = self._last.get(key)
-        return last is not None and asyncio.get_running_loop().time() < last.again_s
-
-    def of(self, key: str) -> Failure | None:
-        """The last one, None if there is none."""
-        return self._last.get(key)
-
-    def keys(self) -> frozenset[str]:
-        """Whom it has met."""
-        return frozenset(self._last)
-
-    def lasting(self, matters: Callable[[str], bool]) -> dict[str, Failure]:
-        """Those that are no hiccups, by key; what does not matter any more is forgotten."""
-        self._last = {key: failure for key, failure in self._last.items() if matters(key)}
-        return {key: failure for key, failure in self._last.items() if failure.times >= LASTING_TIMES}
 
 
 def was_given(container: Container) -> bool:

@@ -7,7 +7,7 @@ import pytest
 
 from cri_resmgr.cri import api_pb2 as api
 from cri_resmgr.cri import methods
-from cri_resmgr.manager import enforcing, owing
+from cri_resmgr.manager import enforcing, owing, telling
 from cri_resmgr.policies.none import NonePolicy
 from cri_resmgr.state.store import Store
 from cri_resmgr.values.decisions import Change, Decision, Holding
@@ -436,8 +436,7 @@ async def test_a_container_that_is_gone_is_nobodys_failure(private):
 async def test_what_nobody_has_foreseen_is_logged_and_tried_again_later(private, logged, monkeypatch):
     pod_id = await private.run_pod()
     await private.run_container(pod_id, "s")
-    monkeypatch.setattr(private.enforcer, "_whole", None)
-    monkeypatch.setattr(enforcing, "due", lambda *_: 1 / 0)
+    monkeypatch.setattr(telling, "due", lambda *_: 1 / 0)
     await created(private, pod_id, "x")
     await private.until(lambda: private.enforcer.counters.failed)
     (event,) = [event for event in logged if event["event"] == "enforcing.failed"]
@@ -518,7 +517,7 @@ async def test_when_the_runtime_does_not_say_what_containers_have_they_are_told_
     async def silent(container_id: str) -> None:
         return None
 
-    monkeypatch.setattr(again.enforcer._runtime, "resources", silent)
+    monkeypatch.setattr(again.enforcer._teller._runtime, "resources", silent)
     await again.reconciler.once()
     await again.told()
     assert sorted(again.client.updates) == sorted(
@@ -531,14 +530,14 @@ async def test_when_the_runtime_does_not_say_what_containers_have_they_are_told_
 
 
 async def test_before_it_is_known_what_containers_have_nobody_starts_on_cpus_of_his_own(again, monkeypatch):
-    (pod_id,), look = again.ledger.pods, again.enforcer._runtime.resources
+    (pod_id,), look = again.ledger.pods, again.enforcer._teller._runtime.resources
     asked = asyncio.Event()
 
     async def slow(container_id: str) -> Resources | None:
         await asked.wait()
         return await look(container_id)
 
-    monkeypatch.setattr(again.enforcer._runtime, "resources", slow)
+    monkeypatch.setattr(again.enforcer._teller._runtime, "resources", slow)
     again.book.reconciled.set_result(None)
     again.placing.begin()
     starting = start(again, await created(again, pod_id, "x2"))
