@@ -139,7 +139,12 @@ class Decider:
         return None
 
     def release(self, key: str) -> Decision | None:
-        """What follows from a container's end; None leaves the state `stale`, unless the policy has not begun."""
+        """What follows from a container's end; None leaves the state `stale`, unless the policy has not begun.
+
+        A policy without a state remembers nobody, and need not be told who has gone.
+        """
+        if self.begun and self.state is None:
+            return Decision()
         decision = self.tell("release", key, lambda: self.policy.release(self.state, key))
         self.stale = self.stale or (decision is None and self.begun)
         return decision

@@ -104,7 +104,7 @@ class Placing:
         if isinstance(answer, NoAnswer):
             answer = Decision(self._unplaced.assignment(container.asked), reasons=(answer.reason,))
             self._unplaced.add(container.key)
-        planned = replace(with_decision(container, answer), told=answer.assignment)
+        planned = with_decision(container, answer, told=answer.assignment)
         self._ledger.put(planned)
         was = self._apply(answer.neighbours)
         return Plan(planned, before, Step(planned.key, state, self._decider.version, was))

@@ -1,6 +1,6 @@
 """What was decided, kept for as long as the runtime may still refuse what it was for."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from cri_resmgr.policies.contract import State
 from cri_resmgr.state.ledger import with_decision
@@ -35,7 +35,7 @@ class Plan:
 
 def asked_again(before: Container, asked: Container) -> Container:
     """The container that is asked for again, with what was decided about it."""
-    return replace(with_decision(asked, decision_about(before)), told=before.given)
+    return with_decision(asked, decision_about(before), told=before.given)
 
 
 def decision_about(container: Container) -> Decision:

@@ -151,12 +151,16 @@ class Ledger:
     def told(self, key: str, assignment: Assignment) -> Container | None:
         """The runtime has been told of a decision."""
         old = self.containers.get(key)
-        return old and self._replaced(replace(old, told=assignment))
+        if old is None or old.told == assignment:
+            return old
+        return self._replaced(replace(old, told=assignment))
 
     def asked(self, key: str, resources: Resources) -> Container | None:
         """The kubelet has said what it wants for the container."""
         old = self.containers.get(key)
-        return old and self._replaced(replace(old, asked=resources))
+        if old is None or old.asked == resources:
+            return old
+        return self._replaced(replace(old, asked=resources))
 
     # -- telling the store
 
@@ -194,10 +198,11 @@ class Ledger:
         self._keys_of_pod.setdefault(container.pod_id, {})[key] = None
 
 
-def with_decision(container: Container, decision: Decision) -> Container:
-    """The container with what was decided about it."""
+def with_decision(container: Container, decision: Decision, *, told: Assignment | None = None) -> Container:
+    """The container with what was decided about it; `told`, if that changes, is what the runtime knows."""
     return replace(
         container,
+        told=container.told if told is None else told,
         given=decision.assignment,
         holding=decision.holding,
         reasons=decision.reasons,
