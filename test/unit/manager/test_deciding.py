@@ -204,6 +204,14 @@ def test_a_release_that_fails_leaves_the_state_behind_what_runs_until_the_policy
     assert not decider.stale
 
 
+def test_a_policy_that_remembers_nobody_is_not_told_who_has_gone(policy, events):
+    policy.begin, policy.end = (lambda: Restored(None)), break_down
+    decider = Decider(policy, budget_s=BUDGET_S, events=events)
+    decider.restore([])
+    assert decider.release("p/c/0") == Decision()
+    assert (decider.stale, decider.counters.failed) == (False, 0)
+
+
 def test_what_a_container_may_know_is_nothing_when_the_policy_fails(decider, logged):
     assert decider.exports(Container("p", "c", 0, holding=Holding("odd", exclusive="1"))) == {}
     assert logged[0]["event_kind"] == "exports"
