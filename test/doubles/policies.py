@@ -25,11 +25,13 @@ class PrivatePolicy:
     name = NAME
 
     def restore(self, running: Sequence[tuple[Container, Pod]]) -> Restored:
-        """Holdings are taken over where they do not overlap."""
+        """Holdings are taken over where they do not overlap, and something is left to share."""
         state: dict[str, int] = {}
         for container, _ in running:
             own = cpusets.parse(container.holding.exclusive) if container.holding.policy == NAME else 0
-            state[container.key] = own if not own & self._taken(state) else 0
+            taken = self._taken(state)
+            fits = not own & (taken | ~self._all) and taken | own != self._all
+            state[container.key] = own if fits else 0
         for container, _ in running:
             if container.holding == HOLDING_NOTHING and not container.adopted:
                 state[container.key] = self._own(container, state) or 0

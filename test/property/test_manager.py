@@ -188,9 +188,11 @@ class KubeletAndCrashes(RuleBasedStateMachine):
                 self.unstored.append((told.container_id, told.linux.cpuset_cpus, given))
 
     def act_for_us(self, call: OurCall) -> None:
+        before = {c.id: cpusets.parse(c.has.cpuset_cpus) for c in self.runtime.containers.values()}
         self.client.act(call)
         if call.method == methods.UPDATE_CONTAINER_RESOURCES and not isinstance(call.outcome, CallError):
-            self.check_room_for(api.UpdateContainerResourcesRequest.FromString(call.message).container_id)
+            container_id = api.UpdateContainerResourcesRequest.FromString(call.message).container_id
+            self.check_room_for(container_id, had=before[container_id])
 
     def act(self, flight: InFlight) -> None:
         assert flight.call.forwarded is not None
@@ -498,12 +500,12 @@ class KubeletAndCrashes(RuleBasedStateMachine):
             if c.state == api.CONTAINER_RUNNING and c.id not in self.tainted and not self.is_superseded(c)
         ]
 
-    def check_room_for(self, container_id: str) -> None:
-        """Whoever has just been put on CPUs of his own is alone there."""
+    def check_room_for(self, container_id: str, *, had: int = 0) -> None:
+        """Whoever has just been put on CPUs of his own, beyond those that he had, is alone there."""
         there = self.running()
         for container, cpus in there:
             if container.id == container_id and container.config.metadata.name.startswith("x"):
-                assert not [other.key for other, others in there if other != container and others & cpus]
+                assert not [other.key for other, others in there if other != container and others & cpus & ~had]
 
     @invariant()
     def what_the_runtime_is_told_is_stored(self) -> None:
