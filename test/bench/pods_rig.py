@@ -17,7 +17,7 @@ from bench.rig import Bench, Rig
 from cri_resmgr.host.grids import grid
 from equipment import cgroups, images, pretended
 from equipment.registry import Registry
-from equipment.runtimes import Containerd2, Runtime
+from equipment.runtimes import Containerd2
 from equipment.stand_ins import BUSYBOX, stand_ins
 
 CONFIG = """
@@ -31,7 +31,7 @@ RESIDENTS = ("-keep", "-pods", "30", "-special", "wide", "-every", "8")
 PODS = 32
 BURST = ("-pods", str(PODS), "-special", "alone", "-every", "16")
 POD_CGROUP = "crirm-bench/kubepods"
-RUNTIME_CGROUP = "crirm-bench-runtime"
+RUNTIME_CGROUP, DAEMON_CGROUP = "crirm-bench-runtime", "crirm-bench-daemon"
 QUIET_S = 0.3
 QUIET_CPU_S = 0.005  # in that time: more than an idle runtime uses
 QUIET_TRIES = 20
@@ -54,9 +54,9 @@ class Burst:
 class PodsRig:
     """All of it, while it runs; `direct` and `relayed` are the sockets to choose from."""
 
-    def __init__(self, runtime: Runtime, rig: Rig) -> None:
+    def __init__(self, rig: Rig) -> None:
         self.direct, self.relayed = rig.direct, rig.relayed
-        self._runtime, self._rig = runtime, rig
+        self._rig = rig
 
     @classmethod
     @contextlib.contextmanager
@@ -70,22 +70,18 @@ class PodsRig:
             root = Path(directory)
             rig = Rig(root, bench.programs, f"{bench.relay_command} {_policy(root)}")
             rig.direct.symlink_to(runtime.socket)
-            made = cls(runtime, rig)
+            made = cls(rig)
             try:
-                made.count_runtime()
+                as_service(RUNTIME_CGROUP, runtime.pid, weight=100)
                 made.lives(rig.direct, *RESIDENTS)
                 rig.start_relay()
+                as_service(DAEMON_CGROUP, rig.relay_pid, weight=1000)
                 yield made
             finally:
                 rig.stop()
                 runtime.stop()
-                for name in (POD_CGROUP, Path(POD_CGROUP).parent.name, RUNTIME_CGROUP):
+                for name in (POD_CGROUP, Path(POD_CGROUP).parent.name, RUNTIME_CGROUP, DAEMON_CGROUP):
                     cgroups.remove_root(name)
-
-    def count_runtime(self) -> None:
-        """Put the runtime where its time is counted, with all that it will start but the pods."""
-        cgroups.make_root(RUNTIME_CGROUP)
-        (_tree() / RUNTIME_CGROUP / "cgroup.procs").write_text(f"{self._runtime.pid}\n")
 
     def lives(self, path: Path, *flags: str) -> dict[str, Any]:
         """Pods come to one of the sockets; what they have seen."""
@@ -119,14 +115,22 @@ def _policy(root: Path) -> str:
     return f"--force-config {config} --host-root {host_root}"
 
 
-def _tree() -> Path:
-    """Where processor time is counted by control group."""
-    return cgroups.MOUNT if cgroups.is_v2() else cgroups.MOUNT / "cpuacct"
+def as_service(name: str, pid: int, *, weight: int) -> None:
+    """Put a process, with all that it will start, where systemd would: `weight` is CPUWeight= of its unit."""
+    cgroups.make_root(name)
+    file, value = ("cpu.weight", weight) if cgroups.is_v2() else ("cpu.shares", weight * 1024 // 100)
+    (_tree("cpu") / name / file).write_text(f"{value}\n")
+    for controller in ("cpu", "cpuacct"):
+        (_tree(controller) / name / "cgroup.procs").write_text(f"{pid}\n")
+
+
+def _tree(controller: str) -> Path:
+    return cgroups.MOUNT if cgroups.is_v2() else cgroups.MOUNT / controller
 
 
 def runtime_cpu_s() -> float:
     """Processor time of the runtime, its shims and the programs that they have started."""
-    group = _tree() / RUNTIME_CGROUP
+    group = _tree("cpuacct") / RUNTIME_CGROUP
     if cgroups.is_v2():
         return int((group / "cpu.stat").read_text().split()[1]) / 1e6  # usage_usec comes first
     return int((group / "cpuacct.usage").read_text()) / 1e9

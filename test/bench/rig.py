@@ -86,14 +86,19 @@ class Rig:
         """End the relay in order; its files stay."""
         self._processes.stop("relay")
 
+    @property
+    def relay_pid(self) -> int:
+        """Of the relay."""
+        return self._processes.pid("relay")
+
     def relay_cpu_s(self) -> float:
         """Processor time, user and system, that the relay has used since its start."""
-        times = psutil.Process(self._processes.pid("relay")).cpu_times()
+        times = psutil.Process(self.relay_pid).cpu_times()
         return times.user + times.system
 
     def relay_rss_bytes(self) -> int:
         """Resident memory of the relay now."""
-        return psutil.Process(self._processes.pid("relay")).memory_info().rss
+        return psutil.Process(self.relay_pid).memory_info().rss
 
     def drive(self, path: Path, *flags: str) -> Drive:
         """Put load on one of the sockets."""

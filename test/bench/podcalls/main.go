@@ -18,7 +18,7 @@ import (
 	"bench/load"
 )
 
-const pauseBeside = 2 * time.Millisecond
+const pauseBeside = 10 * time.Millisecond // more would be a load of its own
 
 type options struct {
 	socket  string
