@@ -110,13 +110,28 @@ class Runtime:
 
     def remove_pods(self) -> None:
         """Remove every pod and what runs in it."""
-        with CriClient(self.socket) as cri, ThreadPoolExecutor(8) as pool:
+        with CriClient(self.socket) as cri:
             # Killed first: CRI-O's StopPodSandbox waits for containers to obey their stop signal.
-            containers = [container.id for container in cri("ListContainers").containers]
-            list(pool.map(lambda each: cri("StopContainer", container_id=each, timeout=0), containers))
-            for method in ("StopPodSandbox", "RemovePodSandbox"):
-                pods = [pod.id for pod in cri("ListPodSandbox").items]
-                list(pool.map(lambda each: cri(method, pod_sandbox_id=each, deadline_s=POD_DEADLINE_S), pods))  # noqa: B023
+            containers = [each.id for each in cri("ListContainers").containers]
+            _each(cri, "StopContainer", "container_id", containers, timeout=0)
+            pods = [pod.id for pod in cri("ListPodSandbox").items]
+            _each(cri, "StopPodSandbox", "pod_sandbox_id", pods)
+            self._end_forgotten_tasks(cri)
+            _each(cri, "RemovePodSandbox", "pod_sandbox_id", pods)
+
+    def _end_forgotten_tasks(self, cri: CriClient) -> None:
+        """End what containerd runs and does not stop.
+
+        A StartContainer whose caller dies at the wrong moment leaves a task below a container that CRI calls created:
+        StopContainer then does nothing, and removing fails for ever with "cannot delete running task".
+        """
+        if not self.kind.ctr:
+            return
+        tasks = set(self.ctr("tasks", "list", "--quiet").split())
+        for container in cri("ListContainers").containers:
+            if container.id in tasks:
+                with contextlib.suppress(RuntimeError):  # it has ended meanwhile
+                    self.ctr("tasks", "delete", "--force", container.id)
 
     def stop(self) -> None:
         """End everything that it has started and remove its directory; nothing happens the second time."""
@@ -155,6 +170,12 @@ class Runtime:
 Containerd16 = functools.partial(Runtime, CONTAINERD16)
 Containerd2 = functools.partial(Runtime, CONTAINERD2)
 Crio = functools.partial(Runtime, CRIO)
+
+
+def _each(cri: CriClient, method: str, name: str, ids: list[str], **fields: object) -> None:
+    """Call `method` for all of them, eight at a time."""
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda each: cri(method, deadline_s=POD_DEADLINE_S, **{name: each}, **fields), ids))
 
 
 def claim_bridge(root: Path) -> tuple[str, str]:

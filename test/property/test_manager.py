@@ -183,9 +183,9 @@ class KubeletAndCrashes(RuleBasedStateMachine):
         """We tell the runtime something, which the store must know already."""
         if call.method == methods.UPDATE_CONTAINER_RESOURCES:
             told = api.UpdateContainerResourcesRequest.FromString(call.message)
-            given = {c.id: c.given.cpuset_cpus for c in self.manager.stored().values()}
-            if given.get(told.container_id) != told.linux.cpuset_cpus:
-                self.unstored.append((told.container_id, told.linux.cpuset_cpus, given))
+            container, stored = self.manager.ledger.by_id(told.container_id), self.manager.stored()
+            if container is None or stored[container.key].given.cpuset_cpus != told.linux.cpuset_cpus:
+                self.unstored.append((told, container, stored))
 
     def act_for_us(self, call: OurCall) -> None:
         before = {c.id: cpusets.parse(c.has.cpuset_cpus) for c in self.runtime.containers.values()}
