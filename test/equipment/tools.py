@@ -62,6 +62,8 @@ class Group:
 
 
 _CONTAINERD = "github.com/containerd/containerd/v2"
+_GARDENER = "github.com/gardener/gardener"
+_HELM = "helm.sh/helm/v3"
 _CRI_TOOLS = "github.com/kubernetes-sigs/cri-tools/cmd"
 
 
@@ -108,6 +110,26 @@ GROUPS = (
     ),
     _kubelet("v1.33.13"),
     _kubelet("v1.35.4"),
+    Group(
+        "gardener",
+        "10 min",
+        (
+            Program("gardener-resource-manager", f"{_GARDENER}/cmd/gardener-resource-manager"),
+            Program("chart-renderer", "./chart-renderer"),  # gardenlet's own
+        ),
+        stamps=("k8s.io/component-base/version.gitVersion=v1.149.3",),
+    ),
+    Group(
+        "gardener-apiserver",
+        "8 min",
+        (Program("start-envtest", f"{_GARDENER}/test/start-envtest"),),
+    ),
+    Group(
+        "helm",
+        "5 min",
+        (Program("helm", f"{_HELM}/cmd/helm"),),
+        stamps=(f"{_HELM}/internal/version.version=v3.22.0",),
+    ),
 )
 
 
@@ -125,7 +147,7 @@ def build(group: Group) -> Path:
 
 
 def _key(group: Group) -> str:
-    sources = sorted(path for path in group.module.iterdir() if path.suffix in {".go", ".mod", ".sum"})
+    sources = sorted(path for path in group.module.rglob("*") if path.suffix in {".go", ".mod", ".sum"})
     return cache.key(os.uname().machine, repr((group.programs, group.tags, group.stamps, group.cgo)), *sources)
 
 
