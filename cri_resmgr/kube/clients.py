@@ -14,7 +14,7 @@ from typing import Any
 
 from cri_resmgr.kube.credentials import from_kubeconfig, from_pod
 from cri_resmgr.kube.outages import Outages
-from cri_resmgr.kube.requests import Guard, Request, always
+from cri_resmgr.kube.requests import JSON, METADATA, METADATA_LIST, Guard, Request, always
 from cri_resmgr.kube.resources import Collection, Object, Resource
 from cri_resmgr.kube.sessions import Session
 from cri_resmgr.kube.streams import Event, events
@@ -68,8 +68,10 @@ class Client:
     ) -> AsyncIterator[Page]:
         """All objects that are selected; the deadline is for each page."""
         query = {**collection.query(), "limit": str(page_size)}
+        accept = METADATA_LIST if collection.metadata_only else JSON
         while True:
-            answer = await self._object(Request("GET", collection.resource.path(), tuple(query.items())), deadline_s)
+            request = Request("GET", collection.resource.path(), tuple(query.items()), accept=accept)
+            answer = await self._object(request, deadline_s)
             metadata = answer["metadata"]
             yield Page(answer.get("items") or [], metadata["resourceVersion"])
             if not metadata.get("continue"):
@@ -92,7 +94,8 @@ class Client:
             "resourceVersion": since,
             "timeoutSeconds": str(int(lasting_s)),
         }
-        request = Request("GET", collection.resource.path(), tuple(query.items()))
+        accept = METADATA if collection.metadata_only else JSON
+        request = Request("GET", collection.resource.path(), tuple(query.items()), accept=accept)
         async with (
             self._session.stream(request, deadline_s=DEADLINE_S) as content,
             aclosing(events(content, request, silence_s=silence_s)) as happening,

@@ -13,6 +13,8 @@ from cri_resmgr.errors import BadInput
 from cri_resmgr.kube.errors import Unavailable
 
 JSON = "application/json"
+METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 Guard = Callable[[], float]
 """For how many seconds from now one may still write; it raises when one may not."""
@@ -32,6 +34,7 @@ class Request:
     query: tuple[tuple[str, str], ...] = ()
     body: Any = None
     content_type: str = JSON
+    accept: str = JSON
     guard: Guard = always
 
     def __str__(self) -> str:

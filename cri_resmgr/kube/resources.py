@@ -67,6 +67,8 @@ class Collection:
     resource: Resource
     fields: str = ""
     labels: str = ""
+    metadata_only: bool = False
+    """The server leaves spec and status out: for objects that weigh much and of which little is needed."""
 
     def __str__(self) -> str:
         return " ".join(filter(None, (str(self.resource), self.fields, self.labels)))

@@ -103,7 +103,7 @@ class Session:
 
     async def _send(self, link: _Link, request: Request) -> aiohttp.ClientResponse:
         _guarding.set(request.guard)
-        headers = {"Accept": "application/json", "User-Agent": self._user_agent, "Content-Type": request.content_type}
+        headers = {"Accept": request.accept, "User-Agent": self._user_agent, "Content-Type": request.content_type}
         if link.access.authorization:
             headers["Authorization"] = link.access.authorization
         url = link.access.configuration.host + request.target

@@ -10,7 +10,7 @@ from cri_resmgr.errors import BadInput
 from cri_resmgr.kube import errors
 from cri_resmgr.kube.clients import connected
 from cri_resmgr.kube.errors import Conflict, Expired, LeaseLost, NotFound, Unauthorised, Unavailable
-from cri_resmgr.kube.resources import Resource
+from cri_resmgr.kube.resources import Collection, Resource
 from cri_resmgr.kube.streams import Event
 from unit.kube.served import served
 
@@ -71,6 +71,17 @@ async def test_a_list_comes_in_pages_that_go_on_where_the_last_one_ended():
             {"labelSelector": "a in (b,c)", "limit": "1"},
             {"labelSelector": "a in (b,c)", "limit": "1", "continue": "on=&"},
         ]
+
+
+async def test_whoever_needs_metadata_only_asks_for_no_more_both_in_lists_and_in_watches():
+    things = Collection(THINGS, metadata_only=True)
+    async with served(answering(body={"metadata": {"resourceVersion": "7"}, "items": []})) as here:
+        assert [page.items async for page in here.client.pages(things)] == [[]]
+        async with here.client.watch(things, since="7", lasting_s=1.0, silence_s=SHORT_S):
+            pass
+        listing, watching = (request.headers["Accept"] for request in here.requests)
+    assert listing == "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+    assert watching == "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 
 async def test_a_list_of_nothing_may_say_null():
