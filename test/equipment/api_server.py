@@ -27,11 +27,12 @@ SERVER = "kube-apiserver"
 class ApiServer:
     """etcd and kube-apiserver, with all they write in one directory; `start` it, use `api`, `stop` it."""
 
-    def __init__(self, directory: Path) -> None:
-        """Take over `directory` from an earlier run."""
+    def __init__(self, directory: Path, *, address: IPv4Address = ADDRESS) -> None:
+        """Take over `directory` from an earlier run; `address` is for etcd and the API server alone."""
         self.directory = directory
+        self.address = address
         self.processes = Processes(directory)
-        self.credentials = Credentials(directory / "pki", ADDRESS)
+        self.credentials = Credentials(directory / "pki", address)
 
     @property
     def kubeconfig(self) -> Path:
@@ -66,8 +67,8 @@ class ApiServer:
         """Start the API server alone, as after a crash."""
         pki = self.credentials.directory
         self.processes.start(SERVER, [
-            tool(SERVER), f"--etcd-servers=http://127.0.0.1:{ETCD_PORT}",
-            f"--bind-address={ADDRESS}", "--secure-port=443", "--endpoint-reconciler-type=none",
+            tool(SERVER), f"--etcd-servers=http://{self.address}:{ETCD_PORT}",
+            f"--bind-address={self.address}", "--secure-port=443", "--endpoint-reconciler-type=none",
             "--service-cluster-ip-range=10.199.0.0/24",
             "--authorization-mode=RBAC", "--disable-admission-plugins=ServiceAccount",
             f"--token-auth-file={self.credentials.tokens}", f"--client-ca-file={self.credentials.authority}",
@@ -95,7 +96,7 @@ class ApiServer:
         self._etcd("kv/compaction", {"revision": revision, "physical": True})
 
     def _start_etcd(self) -> None:
-        client, peer = (f"http://127.0.0.1:{ETCD_PORT + offset}" for offset in (0, 1))
+        client, peer = (f"http://{self.address}:{ETCD_PORT + offset}" for offset in (0, 1))
         self.processes.start("etcd", [
             "etcd", f"--data-dir={self.directory}/etcd", "--logger=zap", "--log-level=warn",
             f"--listen-client-urls={client}", f"--advertise-client-urls={client}",
@@ -111,7 +112,9 @@ class ApiServer:
             return False
 
     def _etcd(self, method: str, body: object) -> dict[str, dict[str, str]]:
-        request = urllib.request.Request(f"http://127.0.0.1:{ETCD_PORT}/v3/{method}", data=json.dumps(body).encode())
+        request = urllib.request.Request(
+            f"http://{self.address}:{ETCD_PORT}/v3/{method}", data=json.dumps(body).encode()
+        )
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(request, timeout=30) as response:
             answer: dict[str, dict[str, str]] = json.load(response)

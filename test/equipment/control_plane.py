@@ -160,7 +160,7 @@ class ControlPlane:
             f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=default={peer}",
             "--unsafe-no-fsync",
         ])  # fmt: skip
-        self.processes.wait_for("etcd", lambda: _answers(f"{client}/health"), "etcd", START_DEADLINE_S)
+        self.processes.wait_for("etcd", lambda: answers(f"{client}/health"), "etcd", START_DEADLINE_S)
 
     def _start_api_server(self) -> None:
         pki = self.credentials.directory
@@ -194,7 +194,8 @@ class ControlPlane:
         )
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether an HTTP server says 200 there."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=REQUEST_DEADLINE_S) as response:

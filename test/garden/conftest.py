@@ -1,0 +1,56 @@
+"""A garden for all tests here: a seed for a session; shoot and resource manager for those who ask for them.
+
+Tests share the seed, so each makes namespaces of its own (fixture `shoot`), and nobody kills the API server of others:
+who does needs a `Garden` to himself.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from uuid import uuid4
+
+import pytest
+
+from equipment import machine
+from equipment.garden import Garden
+from equipment.gardenlet import Gardenlet, Shoot
+
+Shown = Callable[[], AbstractContextManager[None]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Without root these tests are skipped; with it, equipment that is missing is an error."""
+    if machine.is_root():
+        return
+    for item in items:
+        if "needs_root" in item.keywords:
+            item.add_marker(pytest.mark.skip(reason="listens on addresses and ports of root's: run it as root"))
+
+
+@pytest.fixture(scope="session")
+def shown(pytestconfig: pytest.Config) -> Shown:
+    """A context in which progress of long work reaches the terminal."""
+    return pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled
+
+
+@pytest.fixture(scope="session")
+def garden(shown: Shown) -> Iterator[Garden]:
+    """A seed that serves Extension, Cluster and ManagedResource; needs Go once."""
+    made = Garden()
+    try:
+        with shown():
+            made.start()
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture(scope="session")
+def gardenlet(garden: Garden) -> Gardenlet:
+    """What stands for gardenlet on this seed."""
+    return Gardenlet(garden.seed.api)
+
+
+@pytest.fixture
+def shoot() -> Shoot:
+    """A shoot that nobody has told the seed of; its namespace is of this test alone."""
+    return Shoot(namespace=f"shoot--test--{uuid4().hex[:8]}")
