@@ -45,6 +45,8 @@ class Book:
     def met(self, pod: Pod) -> None:
         """There is a pod."""
         self.ledger.put_pod(pod)
+        if (recorder := self.placing.recorder) is not None:
+            recorder.pod_came(pod)
         self._writer.soon()
 
     def gone(self, pod_id: str) -> None:
@@ -54,6 +56,8 @@ class Book:
             if container.state is not State.EXITED:
                 self._release(container.key)
         self.ledger.drop_pod(pod_id)
+        if (recorder := self.placing.recorder) is not None:
+            recorder.pod_gone(pod_id)
         self._writer.soon()
 
     @contextmanager
@@ -93,7 +97,7 @@ class Book:
         spec, where reconciling finds it.
         """
         changes_others = plan.step is not None and plan.step.was
-        if changes_others or plan.container.given != NOTHING or plan.container.holding != HOLDING_NOTHING:
+        if changes_others or plan.container.due != NOTHING or plan.container.holding != HOLDING_NOTHING:
             await self._writer.now()
         else:
             self._writer.soon()
@@ -111,7 +115,7 @@ class Book:
         if now.id not in {"", container_id}:  # which is gone without our noticing
             self._hand_on(now)
         self.ledger.created(key, container_id)
-        self.ledger.told(key, plan.container.given)
+        self.ledger.told(key, plan.container.due)
         self.ledger.asked(key, plan.container.asked)
         if now.asked != plan.container.asked:  # than when it was decided about, by a call that was cut off
             self.placing.reconsider(key)
@@ -129,6 +133,8 @@ class Book:
         if container.state not in {State.RUNNING, State.EXITED}:
             self.ledger.moved(container.key, State.RUNNING)
             self.placing.started(container.key)
+            if (recorder := self.placing.recorder) is not None:
+                recorder.started(container)
             self._writer.soon()
 
     def ended(self, container: Container) -> None:
@@ -144,12 +150,12 @@ class Book:
             self._writer.soon()
 
     async def given(self, container: Container) -> Assignment:
-        """What is given to a container now, in the store before it has an effect."""
+        """What is due to a container now, in the store before it has an effect."""
         now = self.ledger.containers.get(container.key, container)
-        if now.given != now.told:
+        if now.due != now.told:
             await self._writer.now()
             now = self.ledger.containers.get(container.key, now)
-        return now.given
+        return now.due
 
     async def resized(self, container: Container, change: Resources, given: Assignment) -> None:
         """The runtime has accepted a resize: written at once, since nobody else remembers the kubelet's word."""

@@ -21,6 +21,8 @@ import structlog
 from cri_resmgr.manager.events import Events
 from cri_resmgr.manager.interrupting import OverBudget, interrupted_after
 from cri_resmgr.observe.limiting import Limiter
+from cri_resmgr.observe.recording import Recorder
+from cri_resmgr.observe.recording_events import Outcome
 from cri_resmgr.policies.contract import Answer, Policy, PolicyRefusal, Restored, State
 from cri_resmgr.relay.hooks import Refused
 from cri_resmgr.values.decisions import HOLDING_NOTHING, Decision
@@ -68,6 +70,7 @@ class Decider:
     """Asks the policy within a budget, and keeps its state: the one after the last answer that it gave.
 
     `version` counts the answers, so that whoever wants to go back knows whether there was another one since.
+    `recorder`, while there is one, is told what was asked and what came of it.
     """
 
     def __init__(self, policy: Policy, *, budget_s: float, events: Events, on_error: str = "") -> None:
@@ -76,6 +79,7 @@ class Decider:
         self.state: State = None
         self.version = 0
         self.begun = self.stale = False
+        self.recorder: Recorder | None = None
         self._refusals = Limiter(REFUSALS_INTERVAL_S)
 
     def restore(self, running: Sequence[tuple[Container, Pod]]) -> Mapping[str, Decision] | None:
@@ -86,9 +90,13 @@ class Decider:
         except (Exception, OverBudget) as error:  # noqa: BLE001 - a policy may break in any way
             self._failed("restore", "", error)
             self.stale = True
+            if self.recorder is not None:
+                self.recorder.began(running, None)
             return None
         self.state, self.begun, self.stale = restored.state, True, False
         self.version += 1
+        if self.recorder is not None:
+            self.recorder.began(running, restored.changes)
         return restored.changes
 
     def switch(self, policy: Policy, restored: Restored | None = None) -> None:
@@ -96,6 +104,8 @@ class Decider:
         self.policy, self.state = policy, restored.state if restored else None
         self.begun, self.stale = restored is not None, restored is None
         self.version += 1
+        if self.recorder is not None:
+            self.recorder.switched(policy, restored.changes if restored else None)
 
     def create(self, container: Container, pod: Pod) -> Decision | NoAnswer:
         """About a container that is about to be created. Raises `Refused`."""
@@ -111,32 +121,47 @@ class Decider:
     def ask(self, what: str, container: Container, question: Callable[[], Answer]) -> Decision | NoAnswer:
         """The policy's answer to a call of the kubelet's, or the fail policy's. Raises `Refused`."""
         try:
-            return self._answer(question)
+            decision = self._answer(question)
         except PolicyRefusal as refusal:
             self.counters.refused += 1
             if (missed := self._refusals.turn((what, container.key))) is not None:  # a kubelet asks each second again
                 log.warning(
                     "decision.refused", event_kind=what, container=container.key, reason=str(refusal), missed=missed
                 )
-            return self._without_answer(container, f"{refusal}", passes=self.on_error == PASS, error=refusal)
+            return self._without_answer(what, container, f"{refusal}", passes=self.on_error == PASS, error=refusal)
         except NotBegun as error:
-            return self._without_answer(container, f"{error}", passes=self.on_error != REJECT, error=error)
+            return self._without_answer(what, container, f"{error}", passes=self.on_error != REJECT, error=error)
         except (Exception, OverBudget) as error:  # noqa: BLE001 - a policy may break in any way
             self._failed(what, container.key, error)
             text = f"it gave no answer ({type(error).__name__}: {error})"
-            return self._without_answer(container, text, passes=self.on_error != REJECT, error=error)
+            return self._without_answer(what, container, text, passes=self.on_error != REJECT, error=error)
+        if self.recorder is not None:
+            self.recorder.asked(what, container, Outcome(decision))
+        return decision
 
     def tell(self, what: str, key: str, question: Callable[[], Answer]) -> Decision | None:
         """What follows from an event that nobody waits for; None if the policy leaves all as it is, or fails."""
+        decision, outcome = None, Outcome()
         try:
-            return self._answer(question)
+            decision = self._answer(question)
+            outcome = Outcome(decision)
         except PolicyRefusal as refusal:
             log.info("decision.refused", event_kind=what, container=key, reason=str(refusal))
+            outcome = Outcome(refused=str(refusal))
         except NotBegun:
             return None
         except (Exception, OverBudget) as error:  # noqa: BLE001 - a policy may break in any way
             self._failed(what, key, error)
-        return None
+            outcome = Outcome(refused=f"it gave no answer ({type(error).__name__}: {error})")
+        if self.recorder is not None:
+            self.recorder.told(what, key, outcome)
+        return decision
+
+    def go_back(self, state: State) -> None:
+        """The last answer counts no more: the state is the one before it."""
+        self.state = state
+        if self.recorder is not None:
+            self.recorder.undone()
 
     def release(self, key: str) -> Decision | None:
         """What follows from a container's end; None leaves the state `stale`, unless the policy has not begun.
@@ -144,6 +169,8 @@ class Decider:
         A policy without a state remembers nobody, and need not be told who has gone.
         """
         if self.begun and self.state is None:
+            if self.recorder is not None:
+                self.recorder.told("release", key, Outcome(Decision()))
             return Decision()
         decision = self.tell("release", key, lambda: self.policy.release(self.state, key))
         self.stale = self.stale or (decision is None and self.begun)
@@ -179,8 +206,12 @@ class Decider:
         self.counters.decided += 1
         return decision
 
-    def _without_answer(self, container: Container, text: str, *, passes: bool, error: BaseException) -> NoAnswer:
+    def _without_answer(
+        self, what: str, container: Container, text: str, *, passes: bool, error: BaseException
+    ) -> NoAnswer:
         refused = isinstance(error, PolicyRefusal)
+        if self.recorder is not None:
+            self.recorder.asked(what, container, Outcome(passed=text) if passes else Outcome(refused=text))
         if passes:
             self.counters.passed += 1
             reason = f"policy {self.policy.name}: {text}; passed as the kubelet asked"

@@ -21,6 +21,7 @@ from cri_resmgr.manager.interrupting import interrupted_after
 from cri_resmgr.manager.revisiting import Revisits
 from cri_resmgr.manager.steps import Plan, Step, asked_again, decision_about
 from cri_resmgr.manager.unplaced import Unplaced
+from cri_resmgr.observe.recording import Recorder
 from cri_resmgr.policies.contract import Answer, Policy, Restored
 from cri_resmgr.state.ledger import Ledger, with_decision
 from cri_resmgr.values.decisions import HOLDING_NOTHING, Change, Decision
@@ -52,6 +53,11 @@ class Placing:
     def begun(self) -> bool:
         """Whether the policy has been told what runs."""
         return self._decider.begun or self._decider.stale
+
+    @property
+    def recorder(self) -> Recorder | None:
+        """Who wants to hear what happens, if anybody does."""
+        return self._decider.recorder
 
     def pod_of(self, container: Container) -> Pod:
         """Its pod, or one without a name if we never met it."""
@@ -104,7 +110,8 @@ class Placing:
         if isinstance(answer, NoAnswer):
             answer = Decision(self._unplaced.assignment(container.asked), reasons=(answer.reason,))
             self._unplaced.add(container.key)
-        planned = with_decision(container, answer, told=answer.assignment)
+        planned = with_decision(container, answer)
+        planned = replace(planned, told=planned.due)
         self._ledger.put(planned)
         was = self._apply(answer.neighbours)
         return Plan(planned, before, Step(planned.key, state, self._decider.version, was))
@@ -202,7 +209,7 @@ class Placing:
         """Go back to before the step, if nothing has happened since; False if something has."""
         if self._decider.version != step.version:
             return False
-        self._decider.state = step.before
+        self._decider.go_back(step.before)
         for container in step.was:
             self._ledger.decided(container.key, decision_about(container))
         self._changed((*(container.key for container in step.was), *self._move_unplaced()))
