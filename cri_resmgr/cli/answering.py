@@ -21,6 +21,8 @@ from cri_resmgr.config import protocol
 from cri_resmgr.config import settings as settings_
 from cri_resmgr.config.protocol import Verdict
 from cri_resmgr.errors import BadInput, Error
+from cri_resmgr.policies.contract import Policy
+from cri_resmgr.values import cpusets
 from cri_resmgr.wire import grpc, sockets
 from cri_resmgr.wire.server import Handler, Server, Status
 
@@ -47,6 +49,7 @@ class Answers:
         self._flags, self._applier, self._node = flags, applier, node
         self._reasons, self._metrics = reasons, metrics
         self._applying: set[asyncio.Task[None]] = set()
+        self._measured: tuple[Policy, dict[str, int] | None] | None = None
 
     def handlers(self) -> dict[str, Handler]:
         """Who answers which method."""
@@ -71,6 +74,7 @@ class Answers:
         settings = self._applier.settings
         said = {
             "policy": settings.policy.active,
+            "capacity": self._capacity(),
             "config": {"source": settings.source, "digest": settings.digest, "error": self._applier.error},
             "health": list(self._reasons()),
             "events": [asdict(event) for event in events],
@@ -87,6 +91,17 @@ class Answers:
         for task in self._applying:
             task.cancel()
         await asyncio.gather(*self._applying, return_exceptions=True)
+
+    def _capacity(self) -> dict[str, int] | None:
+        """What the policy has to give, None if it has no pools; the same as long as it is the same policy."""
+        decider = self._node.decider
+        if not decider.begun:
+            return None
+        if self._measured is None or self._measured[0] is not decider.policy:
+            tops = [pool for pool in decider.policy.pools(decider.state) if not pool.parent]
+            sizes = {"cpus": sum(_size(pool.cpus) for pool in tops), "reserved": sum(_size(p.reserved) for p in tops)}
+            self._measured = decider.policy, sizes if tops else None
+        return self._measured[1]
 
     async def _apply(self, text: str) -> None:
         if not text:  # the agent has nothing for this node any more
@@ -121,6 +136,10 @@ def _read(read: Callable[[bytes], T], message: bytes) -> T:
         return read(message)
     except protocol.Unreadable as error:
         raise Status(grpc.INVALID_ARGUMENT, str(error)) from error
+
+
+def _size(cpus: str) -> int:
+    return cpusets.parse(cpus).bit_count()
 
 
 def _failed(method: str, error: Exception) -> None:

@@ -6,6 +6,7 @@ bytes: `wire.server` in the daemon, grpcio in the agent.  A field that a newer p
 `Status` answers one JSON object; a reader takes what it knows:
 
     policy       the active one
+    capacity     {cpus, reserved}: how many it has, and how many of these are reserved; null if it does not say
     config       {source, digest, error}: what is in use, and why the last one was refused, "" if it was not
     health       [reason]: empty when all is well
     events       [{kind, text, first_s, last_s, count, namespace, pod, pod_uid, container}], oldest first

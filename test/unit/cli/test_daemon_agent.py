@@ -1,5 +1,6 @@
 """The agent gives configuration while the daemon runs: it is used, kept for the next start, or refused as a whole."""
 
+import os
 import signal
 import stat
 
@@ -234,3 +235,13 @@ def test_a_path_at_which_another_program_listens_is_refused(daemon, runtime):
         assert "--config-socket" in daemon.refused()
     finally:
         taken.close()
+
+
+def test_the_status_says_how_many_cpus_the_policy_has(daemon, runtime, agent):
+    daemon.start()
+    assert agent.status()["capacity"] is None
+    assert agent.push(PINNED).error == ""
+    capacity = agent.status()["capacity"]
+    assert capacity == {"cpus": len(os.sched_getaffinity(0)), "reserved": 1}
+    assert agent.push(NONE).error == ""
+    assert agent.status()["capacity"] is None
