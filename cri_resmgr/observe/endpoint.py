@@ -1,4 +1,8 @@
-"""Listening where the daemon may be watched: on a unix socket for root alone, or on a port of this machine."""
+"""Listening where a process may be watched: on a unix socket for root alone, or on a port.
+
+A host of "" means every address of the machine, which is for pods, where probes and scrapers come from outside; no
+user of the daemon can name it (`config.endpoints`).
+"""
 
 import contextlib
 import socket
@@ -39,8 +43,10 @@ def listen(endpoint: Endpoint) -> Listener:
 
 
 def _at_port(endpoint: Endpoint) -> Listener:
-    family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
-    listening = socket.create_server((endpoint.host, endpoint.port), family=family, backlog=BACKLOG)
+    everywhere = not endpoint.host and socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if everywhere or ":" in endpoint.host else socket.AF_INET
+    address = (endpoint.host, endpoint.port)
+    listening = socket.create_server(address, family=family, backlog=BACKLOG, dualstack_ipv6=everywhere)
     return Listener(replace(endpoint, port=listening.getsockname()[1]), listening)
 
 

@@ -1,7 +1,7 @@
 """A small HTTP server for those who watch the daemon: GET on a few fixed paths, one answer a connection.
 
-It listens on a unix socket or on a localhost port and nowhere else, because nobody is asked who they are.  What a
-client can cost is bounded: bytes of a request, seconds of a connection, connections at a time.
+It listens on a unix socket or on a localhost port, because nobody is asked who they are; in a pod on all addresses.
+What a client can cost is bounded: bytes of a request, seconds of a connection, connections at a time.
 
 A route is a plain function that answers at once: `() -> (status, content type, body)`.
 """

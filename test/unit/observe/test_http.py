@@ -97,6 +97,15 @@ async def test_a_route_answers_on_every_kind_of_endpoint(endpoint):
     assert headers == {"Content-Type": "text/plain; version=0.0.4", "Content-Length": "5", "Connection": "close"}
 
 
+async def test_without_a_host_it_answers_at_every_address():
+    async with serving_at(Endpoint()) as server:
+        for host in ("127.0.0.1", "127.9.8.7", "::1"):
+            reader, writer = await asyncio.open_connection(host, server.endpoint.port)
+            writer.write(b"GET /metrics HTTP/1.1\r\n\r\n")
+            assert (await asyncio.wait_for(reader.read(), 20)).endswith(b"up 1\n")
+            writer.close()
+
+
 async def test_a_large_answer_arrives_whole(endpoint):
     async with serving_at(endpoint) as server:
         _, _, body = await fetched(server, "/large")
