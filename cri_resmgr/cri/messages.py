@@ -216,6 +216,7 @@ def _resources(said: api.LinuxContainerResources) -> Resources:
         oom_score_adj=said.oom_score_adj,
         cpuset_cpus=said.cpuset_cpus,
         cpuset_mems=said.cpuset_mems,
+        memory_swap_limit_bytes=said.memory_swap_limit_in_bytes,
     )
 
 

@@ -33,6 +33,7 @@ _NUMBERS = {  # our names of the fields of LinuxContainerResources
     "oom_score_adj": api.LinuxContainerResources.OOM_SCORE_ADJ_FIELD_NUMBER,
     "cpuset_cpus": api.LinuxContainerResources.CPUSET_CPUS_FIELD_NUMBER,
     "cpuset_mems": api.LinuxContainerResources.CPUSET_MEMS_FIELD_NUMBER,
+    "memory_swap_limit_bytes": api.LinuxContainerResources.MEMORY_SWAP_LIMIT_IN_BYTES_FIELD_NUMBER,
 }
 _OWNABLE = tuple(field.name for field in fields(Assignment))
 
@@ -82,11 +83,14 @@ def update_request(container_id: str, resources: Resources) -> bytes:
 
 def _patch(asked: Resources, given: Assignment) -> bytes:
     """The fields in which `given` differs from `asked`, written out even where they are 0 or ""."""
-    return b"".join(
-        _field(_NUMBERS[name], value)
+    told = {
+        name: value
         for name in _OWNABLE
         if (value := getattr(given, name)) is not None and value != getattr(asked, name)
-    )
+    }
+    if "memory_limit_bytes" in told and (swap_bytes := asked.swap_with(told["memory_limit_bytes"])):
+        told["memory_swap_limit_bytes"] = swap_bytes
+    return b"".join(_field(_NUMBERS[name], value) for name, value in told.items())
 
 
 def _field(number: int, value: int | str) -> bytes:

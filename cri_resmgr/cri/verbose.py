@@ -38,6 +38,7 @@ def resources(info: Mapping[str, str]) -> Resources | None:
         oom_score_adj=_integer(_at(spec, "process", "oomScoreAdj")),
         cpuset_cpus=_text(_at(cpu, "cpus")),
         cpuset_mems=_text(_at(cpu, "mems")),
+        memory_swap_limit_bytes=_integer(_at(spec, "linux", "resources", "memory", "swap")),
     )
 
 

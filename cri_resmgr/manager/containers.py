@@ -95,7 +95,7 @@ class Containers:
         return self._placing.create(asked)
 
     def _patched(self, request: bytes, container: Container) -> bytes:
-        patched = patches.patched_create(request, container.asked, container.given)
+        patched = patches.patched_create(request, container.asked, container.due)
         mount = self._exports.mount_for(container)
         if mount is None:
             return patched

@@ -2,7 +2,7 @@
 
 Only what is ours is ever sent: fields that are given, and fields that we have told the runtime before and that are the
 kubelet's again.  What the kubelet did not set is given back as what "not set" amounts to, since an update cannot say
-it: all CPUs and memory nodes, no quota, the kernel's own weight.
+it: all CPUs and memory nodes, no quota, no limit, the kernel's own weight.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from cri_resmgr.values.workloads import Container
 
 EVERYWHERE = -1  # a set of CPUs that overlaps every other
 OWNABLE = tuple(field.name for field in fields(Assignment))
-UNSET = {"cpu_shares": 1024, "cpu_quota_us": -1, "cpu_period_us": 100_000}
+UNSET = {"cpu_shares": 1024, "cpu_quota_us": -1, "cpu_period_us": 100_000, "memory_limit_bytes": -1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,9 @@ class Whole:
 def due(container: Container, has: Resources | None, whole: Callable[[], Whole]) -> Resources:
     """What an update must set, the rest unset; `has` is what the container has now, None if nobody knows."""
     told: dict[str, Any] = {}
+    due_ = container.due
     for name in OWNABLE:
-        given = getattr(container.given, name)
+        given = getattr(due_, name)
         if given is None and getattr(container.told, name) is None:
             continue
         wanted = getattr(container.asked, name) if given is None else given
@@ -45,6 +46,8 @@ def due(container: Container, has: Resources | None, whole: Callable[[], Whole])
             value = wanted or _unset(name, whole)
             if has is None or getattr(has, name) != value:
                 told[name] = value
+    if "memory_limit_bytes" in told:
+        told["memory_swap_limit_bytes"] = container.asked.swap_with(told["memory_limit_bytes"])
     return Resources(**told)
 
 
@@ -73,7 +76,8 @@ def gained_cpus(container: Container) -> int:
 
 def told_by(container: Container, has: Resources) -> Assignment:
     """What the runtime must have been told of all that is or was given, if a container has this."""
-    ours = [name for name in OWNABLE if (getattr(container.given, name), getattr(container.told, name)) != (None, None)]
+    due_ = container.due
+    ours = [name for name in OWNABLE if (getattr(due_, name), getattr(container.told, name)) != (None, None)]
     return Assignment(**{name: getattr(has, name) for name in ours})
 
 

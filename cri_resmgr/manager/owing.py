@@ -138,4 +138,4 @@ class Owing:
 
 def was_given(container: Container) -> bool:
     """Whether anything of it is, or was, ours."""
-    return container.given != NOTHING or container.told != NOTHING
+    return container.due != NOTHING or container.told != NOTHING

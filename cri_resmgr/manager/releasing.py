@@ -15,6 +15,7 @@ from cri_resmgr.cri.messages import Undecodable
 from cri_resmgr.cri.runtime import Runtime
 from cri_resmgr.manager.differences import OWNABLE, Whole, due
 from cri_resmgr.state.ledger import Ledger
+from cri_resmgr.values.adjustments import UNADJUSTED
 from cri_resmgr.values.decisions import HOLDING_NOTHING
 from cri_resmgr.values.resources import NOTHING, Resources
 from cri_resmgr.values.workloads import Container, State
@@ -36,13 +37,14 @@ class Fate:
 def holders(ledger: Ledger) -> tuple[Container, ...]:
     """The containers about which something was decided."""
     free = NOTHING, NOTHING, HOLDING_NOTHING
-    return tuple(c for c in ledger.containers.values() if (c.given, c.told, c.holding) != free)
+    return tuple(c for c in ledger.containers.values() if (c.due, c.told, c.holding) != free)
 
 
 def given_back(container: Container, whole: Whole) -> Resources:
     """What to tell the runtime so that the container has again what was asked, however far the last decision got."""
-    ever = {name: getattr(container.given, name) for name in OWNABLE if getattr(container.given, name) is not None}
-    return due(replace(container, given=NOTHING, told=replace(container.told, **ever)), None, lambda: whole)
+    ever = {name: value for name in OWNABLE if (value := getattr(container.due, name)) is not None}
+    free = replace(container, given=NOTHING, told=replace(container.told, **ever), adjustment=UNADJUSTED)
+    return due(free, None, lambda: whole)
 
 
 async def release(
@@ -88,5 +90,5 @@ async def _existing(runtime: Runtime) -> dict[str, Container]:
 
 
 def _free(container: Container) -> Container:
-    free = replace(container, given=NOTHING, told=NOTHING, holding=HOLDING_NOTHING)
+    free = replace(container, given=NOTHING, told=NOTHING, holding=HOLDING_NOTHING, adjustment=UNADJUSTED)
     return replace(free, reasons=REASONS, candidates=(), revisit_after_start_s=0.0)

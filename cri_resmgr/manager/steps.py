@@ -1,6 +1,6 @@
 """What was decided, kept for as long as the runtime may still refuse what it was for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cri_resmgr.policies.contract import State
 from cri_resmgr.state.ledger import with_decision
@@ -35,7 +35,8 @@ class Plan:
 
 def asked_again(before: Container, asked: Container) -> Container:
     """The container that is asked for again, with what was decided about it."""
-    return with_decision(asked, decision_about(before), told=before.given)
+    again = replace(asked, adjustment=before.adjustment)
+    return with_decision(again, decision_about(before), told=before.due)
 
 
 def decision_about(container: Container) -> Decision:

@@ -88,7 +88,7 @@ class Teller:
         """The container has what it was given when we began; it may have been given something else since."""
         now = self._ledger.containers.get(told.key)
         if now is not None and now.id == told.id:
-            self._ledger.told(told.key, told.given)
+            self._ledger.told(told.key, told.due)
             self._writer.soon()
         self._owing.failures.forget(told.key)
         self._owing.settle(told.key)

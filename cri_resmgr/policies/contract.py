@@ -22,7 +22,7 @@ CPUs before the container starts on them.  Should the runtime refuse the contain
                `changes` has the decisions about all whose assignment or holding is not what it was.  Nothing is
                refused here, since it runs already: the worst place is the root of everything.
     create     a container is about to be created; it may be refused
-    update     the kubelet resized it, `container.asked` says the new wish already; it may be refused: all stays
+    update     the kubelet resized it, or it was adjusted: `container.wanted` says the wish already; it may be refused
     release    it has ended; its neighbours may gain
     revisit    the time that its decision asked for has passed since its start
     rebalance  now would be a good time to put things right

@@ -8,6 +8,8 @@ CRI does not carry the spec.  There are two sources:
 - what the kubelet asks: shares, quota, memory limit.  Requests and limits of CPU come back exactly, apart from
   requests below 3m.  A memory request does not show: it is the limit in a Guaranteed pod, and unknown (0) elsewhere.
 
+What an adjustment says about the container counts instead of either.
+
 Pod-level resources.  The kubelet lends the pod's limits to each container without limits of its own, and makes shares
 of a borrowed limit where there is no request either: two containers of a pod with 4 CPUs then ask for 4 CPUs each.
 What is borrowed is nobody's own and counts as 0; otherwise it would be booked twice and given out as exclusive CPUs.
@@ -53,11 +55,14 @@ class Requirements:
 
 def requirements(container: Container, pod: Pod) -> Requirements:
     """What the container requires now."""
-    asked = container.asked
+    asked = container.wanted
     qos = qos_of(pod) or _qos_by_asking(asked)
     own, problems = _declared(container, pod)
     cpu = _cpu(asked, qos, own.cpu if own else None)
     memory = _memory(asked, qos, own.memory if own else None)
+    adjusted = container.adjustment.effect
+    if adjusted.memory_request_bytes is not None:  # which CRI cannot say
+        memory = Amounts(adjusted.memory_request_bytes, memory.limit)
     return Requirements(qos, cpu.request, cpu.limit, memory.request, memory.limit, problems)
 
 

@@ -10,6 +10,7 @@ from json.encoder import encode_basestring as _quoted
 from typing import Any
 
 from cri_resmgr.values import cpusets
+from cri_resmgr.values.adjustments import UNADJUSTED, Adjusted, effect_of, plain
 from cri_resmgr.values.decisions import Candidate
 from cri_resmgr.values.hints import Hint
 
@@ -37,6 +38,13 @@ def of_candidates(candidates: tuple[Candidate, ...]) -> str:
     if not candidates:
         return "[]"
     return json.dumps([(one.pool, dict(one.scores), one.verdict) for one in candidates])
+
+
+def of_adjusted(adjusted: Adjusted) -> str:
+    """`["external",{"cpu_limit_millicpu":500}]`: by which adjustment, and what it says; nothing for none."""
+    if adjusted is UNADJUSTED:
+        return ""
+    return json.dumps([adjusted.by, plain(adjusted.effect)])
 
 
 def to_map(cell: str) -> dict[str, str]:
@@ -72,6 +80,16 @@ def to_candidates(cell: str) -> tuple[Candidate, ...]:
         if not _are(float | int | str, one.scores.values()):
             raise TypeError(f"no scores: {cell[:80]}")
     return found
+
+
+def to_adjusted(cell: str) -> Adjusted:
+    """What `of_adjusted` was given."""
+    if not cell:
+        return UNADJUSTED
+    by, said = json.loads(cell)
+    if not isinstance(by, str) or not isinstance(said, dict):
+        raise TypeError(f"no adjustment: {cell[:80]}")
+    return Adjusted(by, effect_of(said))
 
 
 def _lists(cell: str) -> list[list[Any]]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from cri_resmgr.state.tracking import Pending, Tracked
+from cri_resmgr.values.adjustments import Adjusted
 from cri_resmgr.values.decisions import HOLDING_NOTHING, Change, Decision
 from cri_resmgr.values.resources import Assignment, Resources
 from cri_resmgr.values.workloads import Container, Pod, State
@@ -162,6 +163,13 @@ class Ledger:
             return old
         return self._replaced(replace(old, asked=resources))
 
+    def adjusted(self, key: str, adjustment: Adjusted) -> Container | None:
+        """Somebody else wants something for the container, or nothing any more."""
+        old = self.containers.get(key)
+        if old is None or old.adjustment == adjustment:
+            return old
+        return self._replaced(replace(old, adjustment=adjustment))
+
     # -- telling the store
 
     def take_changes(self) -> Changes:
@@ -191,7 +199,7 @@ class Ledger:
             self._holders.pop(key, None)
         else:
             self._holders[key] = container
-        if ended or container.told == container.given:
+        if ended or container.told == container.due:
             self._owed.pop(key, None)
         else:
             self._owed[key] = container

@@ -22,7 +22,7 @@ Cells = tuple[Any, ...]  # STRICT tables hold what the columns say: str, int or 
 
 POD = ("id", "name", "namespace", "uid", "cgroup_parent", "runtime_handler", "labels", "annotations")
 IDENTITY = ("key", "pod_id", "name", "attempt", "id", "state", "labels", "annotations", "reasons", "adopted")
-EXPLAINED = ("hints", "candidates", "revisit_after_start_s")
+EXPLAINED = ("hints", "candidates", "revisit_after_start_s", "adjustment")
 ASKED = tuple(Resources.__dataclass_fields__)
 GIVEN = tuple(Assignment.__dataclass_fields__)
 HOLDING = tuple(Holding.__dataclass_fields__)
@@ -126,6 +126,7 @@ def _container_cells(container: Container) -> Cells:
         cells.of_hints(container.hints),
         cells.of_candidates(container.candidates),
         container.revisit_after_start_s,
+        cells.of_adjusted(container.adjustment),
         *_asked_cells(container.asked),
         *_given_cells(container.given),
         *_given_cells(container.told),
@@ -145,6 +146,7 @@ def _container(row: Cells) -> Container:
         "adopted": bool,
         "hints": cells.to_hints,
         "candidates": cells.to_candidates,
+        "adjustment": cells.to_adjusted,
     }
     container = Container(
         **fields | {name: read(fields[name]) for name, read in readers.items()},

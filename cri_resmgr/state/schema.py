@@ -49,6 +49,12 @@ MIGRATIONS: Migrations = (
             told_cpu_shares = given_cpu_shares, told_cpu_quota_us = given_cpu_quota_us,
             told_cpu_period_us = given_cpu_period_us""",
     ),
+    (
+        "ALTER TABLE containers ADD COLUMN asked_memory_swap_limit_bytes INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE containers ADD COLUMN given_memory_limit_bytes INTEGER",
+        "ALTER TABLE containers ADD COLUMN told_memory_limit_bytes INTEGER",
+        "ALTER TABLE containers ADD COLUMN adjustment TEXT NOT NULL DEFAULT ''",
+    ),
 )
 VERSION_KEY = "schema_version"
 PUT_META = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"

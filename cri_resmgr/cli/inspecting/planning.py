@@ -61,8 +61,8 @@ def _nameless(container: Container) -> Pod:
 def _change(stored: Stored, container: Container, decision: Decision) -> Values:
     return {
         "container": stored.name(container),
-        "from": _where(container.given, container.asked, container.holding),
-        "to": _where(decision.assignment, container.asked, decision.holding),
+        "from": _where(container.given, container.wanted, container.holding),
+        "to": _where(decision.assignment, container.wanted, decision.holding),
         "reasons": list(decision.reasons),
     }
 

@@ -30,7 +30,7 @@ def summed(stored: Stored, *, cgroup_cpus: Callable[[str], int]) -> dict[str, An
             "alive": [stored.name(c) for c in alive],
             "adopted": [stored.name(c) for c in alive if c.adopted],
             "unplaced": [stored.name(c) for c in _unplaced(stored, alive)],
-            "pending": [stored.name(c) for c in alive if c.told != c.given],
+            "pending": [stored.name(c) for c in alive if c.told != c.due],
         },
         "events": [{**asdict(event), "subject": event.subject} for event in stored.events],
         "warnings": warnings,

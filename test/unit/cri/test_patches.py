@@ -109,3 +109,11 @@ def test_a_status_that_says_what_it_should_is_the_same_object():
     raw = status(cpu_shares=512)
     assert patched_status(raw, messages.resources_told(raw), Assignment(cpu_shares=512)) is raw
     assert patched_status(raw, messages.resources_told(raw), NOTHING) is raw
+
+
+@pytest.mark.parametrize(("swap", "patched_swap"), [(0, 0), (10, 30), (15, 35), (-1, -1)])
+def test_another_limit_of_memory_takes_that_of_memory_and_swap_along(swap, patched_swap):
+    raw = create(memory_limit_in_bytes=10, memory_swap_limit_in_bytes=swap)
+    asked = messages.container_of_create(raw).asked
+    now = messages.container_of_create(patched_create(raw, asked, Assignment(memory_limit_bytes=30))).asked
+    assert (now.memory_limit_bytes, now.memory_swap_limit_bytes) == (30, patched_swap)

@@ -18,6 +18,7 @@ from cri_resmgr.manager.differences import (
     told_by_kubelet,
 )
 from cri_resmgr.values import cpusets
+from cri_resmgr.values.adjustments import UNADJUSTED, Adjusted, Effect
 from cri_resmgr.values.decisions import Holding
 from cri_resmgr.values.machines import Machine, Node
 from cri_resmgr.values.resources import NOTHING, Assignment, Resources
@@ -26,7 +27,7 @@ from cri_resmgr.values.workloads import Container
 WHOLE = Whole("0-7", "0-1")
 SETS = st.sampled_from(["", "0-7", "0", "2-3"])
 NUMBERS = st.sampled_from([0, 2, 1024, 20_000])
-ASSIGNMENTS = st.builds(Assignment, *[st.none() | SETS] * 2, *[st.none() | NUMBERS] * 3)
+ASSIGNMENTS = st.builds(Assignment, *[st.none() | SETS] * 2, *[st.none() | NUMBERS] * 4)
 RESOURCES = st.builds(Resources, NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS, SETS, SETS)
 CONTAINERS = st.builds(
     Container, st.just("p"), st.just("c"), st.just(0), asked=RESOURCES, given=ASSIGNMENTS, told=ASSIGNMENTS
@@ -105,6 +106,30 @@ def test_after_the_update_the_container_has_what_is_ours_as_decided_and_all_else
             assert means_the_same(name, getattr(after, name), getattr(wanted, name))
         else:
             assert getattr(after, name) == getattr(has, name)
+
+
+def test_a_limit_of_memory_takes_that_of_memory_and_swap_along():
+    asked = Resources(memory_limit_bytes=10, memory_swap_limit_bytes=10)
+    given_, more = Assignment(memory_limit_bytes=30), replace(asked, memory_swap_limit_bytes=15)
+    assert due(container(asked=asked, given=given_), asked, no_machine) == Resources(
+        memory_limit_bytes=30, memory_swap_limit_bytes=30
+    )
+    assert due(container(asked=more, given=given_), asked, no_machine).memory_swap_limit_bytes == 35
+    assert due(container(asked=Resources(), given=given_), asked, no_machine) == Resources(memory_limit_bytes=30)
+    back = container(asked=asked, told=given_)
+    assert due(back, given_.over(asked), no_machine) == asked
+
+
+def test_a_limit_of_memory_that_was_not_asked_for_is_given_back_as_none():
+    before = Assignment(memory_limit_bytes=30)
+    assert due(container(told=before), before.over(Resources()), no_machine) == Resources(memory_limit_bytes=-1)
+
+
+def test_what_an_adjustment_changes_is_told_like_what_is_given():
+    one = replace(container(), adjustment=Adjusted("a", Effect(cpu_request_millicpu=2000, memory_limit_bytes=30)))
+    assert due(one, Resources(), no_machine) == Resources(cpu_shares=2048, memory_limit_bytes=30)
+    told = replace(one, adjustment=UNADJUSTED, told=one.due)
+    assert due(told, one.due.over(one.asked), no_machine) == Resources(cpu_shares=1024, memory_limit_bytes=-1)
 
 
 @settings(max_examples=300, deadline=None)

@@ -7,6 +7,7 @@ from cri_resmgr.cri import methods
 from cri_resmgr.manager.statuses import Statuses
 from cri_resmgr.relay.hooks import Failed
 from cri_resmgr.state.ledger import Ledger
+from cri_resmgr.values.adjustments import Adjusted, Effect
 from cri_resmgr.values.resources import NOTHING, Assignment, Resources
 from cri_resmgr.values.workloads import Container, State
 from cri_resmgr.wire.grpc import NOT_FOUND
@@ -50,6 +51,16 @@ async def test_a_quota_that_a_policy_has_set_is_shown_as_it_was_asked_for():
     given = Assignment(cpu_quota_us=-1, cpu_period_us=50_000)
     shown = api.ContainerStatusResponse.FromString(await told(asks(), reply, given)).status.resources.linux
     assert (shown.cpu_quota, shown.cpu_period, shown.cpu_shares) == (150_000, 100_000, 1536)
+
+
+async def test_amounts_that_an_adjustment_has_set_are_shown_as_they_were_asked_for():
+    asked = Resources(cpu_shares=512, memory_limit_bytes=10, memory_swap_limit_bytes=15)
+    wanted = Adjusted("a", Effect(cpu_request_millicpu=1000, memory_limit_bytes=30))
+    ledger = Ledger((), [Container("p", "c", 0, id="c1", state=State.RUNNING, asked=asked, adjustment=wanted)])
+    reply = says(cpu_shares=1024, memory_limit_in_bytes=30, memory_swap_limit_in_bytes=35)
+    shown = api.ContainerStatusResponse.FromString(await begun(ledger, asks()).answer(reply).result())
+    has = shown.status.resources.linux
+    assert (has.cpu_shares, has.memory_limit_in_bytes, has.memory_swap_limit_in_bytes) == (512, 10, 15)
 
 
 @pytest.mark.parametrize("given", [NOTHING, Assignment(cpuset_cpus="0-1", cpuset_mems="0")])

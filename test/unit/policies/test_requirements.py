@@ -1,6 +1,7 @@
 """Requests and limits of a container, from what its pod was annotated with and what the kubelet asks."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from cri_resmgr.policies.declarations import ANNOTATION
 from cri_resmgr.policies.requirements import Qos, Requirements, qos_of, requirements
+from cri_resmgr.values.adjustments import Adjusted, Effect
 from cri_resmgr.values.quantities import quota_of, shares_of
 from cri_resmgr.values.resources import Resources
 from cri_resmgr.values.workloads import Container, Pod
@@ -202,3 +204,15 @@ def test_an_annotation_that_cannot_be_read_is_not_used_and_the_reason_is_told(te
     (told,) = found.problems
     assert told.startswith("annotation intel.com/resources is not used: ")
     assert problem in told
+
+
+def test_what_is_adjusted_counts_instead_of_what_was_asked_and_annotated():
+    pod = Pod("p", "web", "default", "1-2", PARENTS[Qos.BURSTABLE], annotations={})
+    spec = {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"cpu": "1", "memory": "2Gi"}}
+    annotated = replace(pod, annotations={ANNOTATION: json.dumps({"containers": {"c": spec}})})
+    one = Container("p", "c", 0, asked=asked(500, 1000, 2 * GI))
+    assert requirements(one, annotated) == Requirements(Qos.BURSTABLE, 500, 1000, GI, 2 * GI)
+    limits = Effect(cpu_request_millicpu=2000, cpu_limit_millicpu=3000, memory_request_bytes=3 * GI)
+    more = replace(one, adjustment=Adjusted("a", limits))
+    assert requirements(more, annotated) == Requirements(Qos.BURSTABLE, 2000, 3000, 3 * GI, 3 * GI)
+    assert requirements(more, pod) == Requirements(Qos.BURSTABLE, 2000, 3000, 3 * GI, 3 * GI)

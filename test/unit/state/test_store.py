@@ -20,6 +20,7 @@ from cri_resmgr.state import schema
 from cri_resmgr.state.failures import CorruptError
 from cri_resmgr.state.ledger import Changes, Ledger
 from cri_resmgr.state.store import Store
+from cri_resmgr.values.adjustments import Adjusted, Effect
 from cri_resmgr.values.decisions import Candidate, Holding
 from cri_resmgr.values.hints import Hint
 from cri_resmgr.values.resources import Assignment, Resources
@@ -36,11 +37,11 @@ CONTAINER = Container(
     state=State.RUNNING,
     labels={"io.kubernetes.container.name": "c", 'quote"\\': "\u2028\x01"},
     annotations={"a": "ü" * 100},
-    asked=Resources(100_000, -1, 1024, 1 << 40, -997, "0-3", "0"),
+    asked=Resources(100_000, -1, 1024, 1 << 40, -997, "0-3", "0", 1 << 41),
     given=Assignment(cpuset_cpus="", cpu_shares=0, cpu_quota_us=-1),
     reasons=("shared pool", 'because "so"\n'),
     adopted=True,
-    told=Assignment(cpuset_cpus="0", cpu_period_us=100_000),
+    told=Assignment(cpuset_cpus="0", cpu_period_us=100_000, memory_limit_bytes=1 << 30),
     holding=Holding("topology-aware", "NUMA node #0", "4-5", "6", "0-3", 'memo "€"\n'),
     hints=(Hint("/sys/devices/pci0000:00/…", cpus=0b1111, packages=1),),
     candidates=(
@@ -48,6 +49,7 @@ CONTAINER = Container(
         Candidate("root", {}, "larger"),
     ),
     revisit_after_start_s=62.5,
+    adjustment=Adjusted("external", Effect(cpu_limit_millicpu=500, rdt_class='"gold"')),
 )
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
