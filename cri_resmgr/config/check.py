@@ -3,6 +3,7 @@
 Runs in the checking process, the agent and the extension: `config.child` is what the daemon has.
 """
 
+import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
@@ -21,6 +22,7 @@ from cri_resmgr.errors import BadInput
 STDIN = "-"
 ROOT = outline.of(models.Configuration)
 _SHOWN_PROBLEMS = 50
+_ESCAPED_BYTES = 6  # the most that JSON makes of a byte
 _LATER = {
     "rdt": "the RDT controller",
     "blockio": "the block I/O controller",
@@ -33,21 +35,35 @@ _LATER = {
 }
 
 
-def read(path: str) -> str:
+def read(path: str, *, limit_bytes: int = scanning.LIMIT_BYTES) -> str:
     """The text of a configuration file, or of standard input for `-`. Raises BadInput."""
     try:
         if path == STDIN:
-            raw = sys.stdin.buffer.read(scanning.LIMIT_BYTES + 1)
+            raw = sys.stdin.buffer.read(limit_bytes + 1)
         else:
             with Path(path).open("rb") as file:
-                raw = file.read(scanning.LIMIT_BYTES + 1)
-        if len(raw) > scanning.LIMIT_BYTES:
-            raise BadInput(f"{path}: larger than {scanning.LIMIT_BYTES} bytes; is it a configuration file?")
+                raw = file.read(limit_bytes + 1)
+        if len(raw) > limit_bytes:
+            raise BadInput(f"{path}: larger than {limit_bytes} bytes; is it a configuration file?")
         return raw.decode()
     except OSError as error:
         raise BadInput(f"{path}: cannot be read: {error.strerror}; name a readable file") from error
     except UnicodeDecodeError as error:
         raise BadInput(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
+
+
+def read_sections(path: str) -> dict[str, str]:
+    """The data of a ConfigMap: a file, or standard input for `-`, with one JSON object of texts. Raises BadInput."""
+    text = read(path, limit_bytes=scanning.LIMIT_BYTES * _ESCAPED_BYTES)
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{path}: no JSON: {error}; write kubectl get configmap … -o jsonpath={{.data}}") from error
+    if not isinstance(data, dict) or not all(isinstance(value, str) for value in data.values()):
+        raise BadInput(
+            f"{path}: not a ConfigMap's data: an object whose values are texts; the whole ConfigMap has more"
+        )
+    return data
 
 
 def settings(text: str, source: str) -> Settings:

@@ -1,10 +1,11 @@
-"""How the daemon reads a configuration: another process parses the text (law 11), we take plain values.
+"""How daemon and agent read a configuration: another process parses the text (law 11), we take plain values.
 
-The child, `cri-resmgr config check`, limits its own memory and time before it reads; whatever it does, the daemon
-waits no longer than the deadline and takes no more than `LIMIT_ANSWER_BYTES`.
+The child, `cri-resmgr config check`, limits its own memory and time before it reads; whatever it does, we
+wait no longer than the deadline and take no more than `LIMIT_ANSWER_BYTES`.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -30,10 +31,23 @@ async def read(path: str, *, deadline_s: float = 10.0, command: tuple[str, ...] 
     `command` replaces the child in tests.
     """
     argv = (*(command or (sys.executable, *_CHECK)), os.path.abspath(path))  # noqa: ASYNC240, PTH100 - touches no disk
+    return await _asked(path, argv, b"", deadline_s=deadline_s)
+
+
+async def read_sections(
+    data: Mapping[str, str], source: str, *, deadline_s: float = 10.0, command: tuple[str, ...] = ()
+) -> settings.Settings:
+    """The settings in the data of a ConfigMap, which is called `source`; raises as `read` does."""
+    argv = (*(command or (sys.executable, *_CHECK)), "--sections", "--source", source, "-")
+    return await _asked(source, argv, json.dumps(dict(data)).encode(), deadline_s=deadline_s)
+
+
+async def _asked(path: str, argv: tuple[str, ...], given: bytes, *, deadline_s: float) -> settings.Settings:
+    """What the child answers who reads `given` from its standard input."""
     try:
         child = await asyncio.create_subprocess_exec(
             *argv,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.PIPE if given else asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             cwd="/",
@@ -43,7 +57,9 @@ async def read(path: str, *, deadline_s: float = 10.0, command: tuple[str, ...] 
         raise Degraded(f"{path}: the checking process cannot be started: {error}; free memory or processes") from error
     try:
         async with asyncio.timeout(deadline_s):
-            answer, complaint = await asyncio.gather(_bounded(child.stdout), _bounded(child.stderr))
+            answer, complaint, _ = await asyncio.gather(
+                _bounded(child.stdout), _bounded(child.stderr), _give(child.stdin, given)
+            )
             status = await child.wait()
     except TimeoutError as error:
         raise Degraded(
@@ -57,6 +73,17 @@ async def read(path: str, *, deadline_s: float = 10.0, command: tuple[str, ...] 
 def _environment(ours: Mapping[str, str]) -> dict[str, str]:
     """What the child may know: nothing of what systemd says to the daemon alone."""
     return {name: value for name, value in ours.items() if name not in _PRIVATE}
+
+
+async def _give(stream: asyncio.StreamWriter | None, given: bytes) -> None:
+    """Write all of it and close; a child that ends early has its reasons, which its status tells."""
+    if stream is None:
+        return
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        stream.write(given)
+        await stream.drain()
+        stream.close()
+        await stream.wait_closed()
 
 
 async def _bounded(stream: asyncio.StreamReader | None) -> bytes:

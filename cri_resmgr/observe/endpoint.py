@@ -32,10 +32,13 @@ class Listener:
                 Path(self.endpoint.path).unlink()
 
 
-def listen(endpoint: Endpoint) -> Listener:
-    """Listen at the endpoint; a socket's file that nobody serves any more is replaced.  Raises `BadInput`."""
+def listen(endpoint: Endpoint, *, take_over: bool = False) -> Listener:
+    """Listen at the endpoint; a socket's file is replaced if nobody serves it any more, or to `take_over`.
+
+    Raises `BadInput`.
+    """
     try:
-        return _at_path(endpoint) if endpoint.path else _at_port(endpoint)
+        return _at_path(endpoint, take_over=take_over) if endpoint.path else _at_port(endpoint)
     except sockets.Taken as taken:
         raise BadInput(f"{taken}: stop or remove it yourself, or give another place to be watched at") from taken
     except OSError as error:
@@ -50,8 +53,9 @@ def _at_port(endpoint: Endpoint) -> Listener:
     return Listener(replace(endpoint, port=listening.getsockname()[1]), listening)
 
 
-def _at_path(endpoint: Endpoint) -> Listener:
+def _at_path(endpoint: Endpoint, *, take_over: bool) -> Listener:
     path = Path(endpoint.path)
-    sockets.refuse_taken(path)
+    if not (take_over and path.is_socket()):
+        sockets.refuse_taken(path)
     listening = sockets.bind(path, mode=SOCKET_MODE, backlog=BACKLOG)
     return Listener(endpoint, listening, path.lstat().st_ino)

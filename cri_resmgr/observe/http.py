@@ -3,13 +3,14 @@
 It listens on a unix socket or on a localhost port, because nobody is asked who they are; in a pod on all addresses.
 What a client can cost is bounded: bytes of a request, seconds of a connection, connections at a time.
 
-A route is a plain function that answers at once: `() -> (status, content type, body)`.
+A route is a function that answers at once: `() -> (status, content type, body)`; or a coroutine function that does so
+soon, for its connection ends at the deadline.
 """
 
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 
 import structlog
@@ -18,7 +19,7 @@ from cri_resmgr.config.endpoints import Endpoint
 from cri_resmgr.observe.endpoint import Listener, listen
 
 Answer = tuple[int, str, bytes]
-Route = Callable[[], Answer]
+Route = Callable[[], Answer | Awaitable[Answer]]
 
 DEADLINE_S = 5.0
 REQUEST_LIMIT_BYTES = 8 << 10
@@ -40,14 +41,25 @@ def health(reasons: Callable[[], Sequence[str]]) -> Route:
 
 
 class Server:
-    """Answers on one endpoint from `start` to `close`; routes by path, such as `/metrics`."""
+    """Answers on one endpoint from `start` to `close`; routes by path, such as `/metrics`.
 
-    __slots__ = ("_connections", "_deadline_s", "_endpoint", "_listener", "_routes", "_server")
+    With `take_over` it replaces whoever listens on its unix socket: two of a kind that change over may overlap.
+    """
 
-    def __init__(self, endpoint: Endpoint, routes: Mapping[str, Route], *, deadline_s: float = DEADLINE_S) -> None:
+    __slots__ = ("_connections", "_deadline_s", "_endpoint", "_listener", "_routes", "_server", "_take_over")
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        routes: Mapping[str, Route],
+        *,
+        deadline_s: float = DEADLINE_S,
+        take_over: bool = False,
+    ) -> None:
         self._endpoint = endpoint
         self._routes = routes
         self._deadline_s = deadline_s
+        self._take_over = take_over
         self._connections: set[asyncio.Task[None]] = set()
         self._listener: Listener | None = None
         self._server: asyncio.Server | None = None
@@ -59,7 +71,7 @@ class Server:
 
     async def start(self) -> None:
         """Listen; raises `BadInput` where that is not possible."""
-        self._listener = listen(self._endpoint)
+        self._listener = listen(self._endpoint, take_over=self._take_over)
         self._endpoint = self._listener.endpoint
         start = asyncio.start_unix_server if self._endpoint.path else asyncio.start_server
         self._server = await start(self._connected, sock=self._listener.socket, limit=REQUEST_LIMIT_BYTES)
@@ -112,12 +124,13 @@ class Server:
             return _plain(HTTPStatus.METHOD_NOT_ALLOWED)
         path = target.partition("?")[0]
         route = self._routes.get(path)
-        return _plain(HTTPStatus.NOT_FOUND) if route is None else _called(path, route)
+        return _plain(HTTPStatus.NOT_FOUND) if route is None else await _called(path, route)
 
 
-def _called(path: str, route: Route) -> Answer:
+async def _called(path: str, route: Route) -> Answer:
     try:
-        return route()
+        answer = route()
+        return await answer if isinstance(answer, Awaitable) else answer
     except Exception:
         log.exception("http.route_failed", path=path)
         return _plain(HTTPStatus.INTERNAL_SERVER_ERROR)

@@ -20,7 +20,7 @@ from cri_resmgr.config.settings import Settings
 from cri_resmgr.errors import BadInput
 
 PROGRAM = "cri-resmgr config"
-CHECK = f"{PROGRAM} check [-output text|json] FILE    (- reads standard input)"
+CHECK = f"{PROGRAM} check [-output text|json] [-sections] [-source NAME] FILE    (- reads standard input)"
 EXPLAIN = f"{PROGRAM} explain [-config FILE] KEY"
 SCHEMA = f"{PROGRAM} schema"
 
@@ -30,6 +30,10 @@ class CheckFlags:
     """What `config check` takes before the file."""
 
     output: str = goflags.text("form of the answer: text for people, json for programs", default="text")
+    sections: bool = goflags.switch(
+        "FILE is the data of a ConfigMap as JSON: kubectl get configmap … -o jsonpath={.data}"
+    )
+    source: str = goflags.text("what to call the file in messages; '' for its path")
     limited: bool = goflags.switch("give up beyond limits of time and memory, as the daemon wants it")
 
 
@@ -61,8 +65,12 @@ def _check(arguments: Sequence[str]) -> int:
         _limit_this_process()
     from cri_resmgr.config import check  # noqa: PLC0415 - pydantic and yaml, under the limits that were just set
 
+    source = flags.source or files[0]
     try:
-        settings = check.settings(check.read(files[0]), files[0])
+        if flags.sections:
+            settings = check.settings_of_sections(check.read_sections(files[0]), source)
+        else:
+            settings = check.settings(check.read(files[0]), source)
     except BadInput as error:
         if flags.output == "text":
             raise

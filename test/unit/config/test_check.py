@@ -388,3 +388,11 @@ def test_a_file_that_is_not_there_is_refused_by_name(tmp_path):
         check.read(str(tmp_path / "x.cfg"))
     with pytest.raises(BadInput, match="Is a directory"):
         check.read(str(tmp_path))
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"policy": {"Active": "none"}}', "policy:", "[" * 100_000])
+def test_what_is_no_data_of_a_configmap_is_said(tmp_path, text):
+    path = tmp_path / "data.json"
+    path.write_text(text)
+    with pytest.raises(BadInput, match=r"no JSON|not a ConfigMap's data"):
+        check.read_sections(str(path))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cri_resmgr.config import child, scanning
+from cri_resmgr.config import check, child, scanning
 from cri_resmgr.config.settings import Settings
 from cri_resmgr.errors import BadInput, Degraded
 
@@ -179,3 +179,49 @@ async def test_the_default_configuration_reads_as_the_built_in_one(config):
     settings = await read(config)
     assert settings.policy == Settings().policy
     assert Path(settings.source) == config
+
+
+# -- the data of a ConfigMap
+
+SOURCE = "kube-system/cri-resmgr-config.default"
+
+
+async def read_sections(data, **more):
+    return await child.read_sections(data, SOURCE, **{"deadline_s": DEADLINE_S, **more})
+
+
+async def test_sections_give_the_settings_that_they_give_in_process():
+    data = {"policy": "Active: none\n", "dump": "Config: 'full:.*'", "logger": "# nothing\n"}
+    assert await read_sections(data) == check.settings_of_sections(data, SOURCE)
+
+
+async def test_no_sections_are_the_defaults():
+    settings = await read_sections({})
+    assert (settings.policy.active, settings.source) == ("none", SOURCE)
+    assert settings.digest
+
+
+async def test_wrong_sections_are_all_told():
+    with pytest.raises(BadInput) as caught:
+        await read_sections({"polcy": "", "dump": "Debug: 3"})
+    first, second = sorted(str(caught.value).splitlines())
+    assert first.startswith(f"{SOURCE}: line 1 of dump: dump.Debug: 3 will not do")
+    assert "polcy: unknown key; did you mean policy?" in second
+
+
+async def test_a_megabyte_of_sections_passes_through_the_pipe():
+    data = {"policy": "Active: none\n", "dump": "# " + "é" * 200_000}
+    assert (await read_sections(data)).policy.active == "none"
+    with pytest.raises(BadInput, match="larger than"):
+        await read_sections({"dump": "#" * (scanning.LIMIT_BYTES + 1)})
+
+
+async def test_a_child_that_does_not_read_its_input_is_told_by_its_status():
+    with pytest.raises(Degraded, match="failed with status 3"):
+        await read_sections({"dump": "#" * (1 << 20)}, command=running("raise SystemExit(3)"))
+
+
+async def test_a_child_that_reads_for_ever_ends_at_the_deadline():
+    hanging = running("import time; time.sleep(600)")
+    with pytest.raises(Degraded, match=r"not read within 0\.2 s"):
+        await read_sections({"dump": "#" * (1 << 20)}, command=hanging, deadline_s=0.2)

@@ -97,6 +97,27 @@ async def test_a_route_answers_on_every_kind_of_endpoint(endpoint):
     assert headers == {"Content-Type": "text/plain; version=0.0.4", "Content-Length": "5", "Connection": "close"}
 
 
+async def later():
+    await asyncio.sleep(0)
+    return ROUTES["/metrics"]()
+
+
+async def broken_later():
+    await asyncio.sleep(0)
+    return ROUTES["/broken"]()
+
+
+async def test_a_route_may_take_its_time_and_break_then(endpoint):
+    async with serving_at(endpoint, {"/metrics": later, "/broken": broken_later}) as server:
+        assert (await fetched(server, "/metrics"))[2] == b"up 1\n"
+        assert (await fetched(server, "/broken"))[0] == 500
+
+
+async def test_a_route_that_never_answers_ends_with_its_connection(path):
+    async with serving_at(Endpoint(path=str(path)), {"/metrics": asyncio.Event().wait}, deadline_s=0.05) as server:
+        assert await said(server, b"GET /metrics HTTP/1.1\r\n\r\n") == b""
+
+
 async def test_without_a_host_it_answers_at_every_address():
     async with serving_at(Endpoint()) as server:
         for host in ("127.0.0.1", "127.9.8.7", "::1"):
@@ -275,11 +296,22 @@ async def test_a_successors_socket_is_left_alone_at_closing(path):
         assert (await fetched(successor, "/metrics"))[0] == 200
 
 
+async def test_who_takes_over_is_asked_from_then_on_and_stays_when_the_other_leaves(path):
+    older = Server(Endpoint(path=str(path)), {"/metrics": lambda: (200, "text/plain", b"older")})
+    await older.start()
+    async with serving_at(Endpoint(path=str(path)), take_over=True) as newer:
+        assert (await fetched(newer, "/metrics"))[2] == b"up 1\n"
+        await older.close()
+        assert (await fetched(newer, "/metrics"))[2] == b"up 1\n"
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("take_over", [False, True])
 @pytest.mark.parametrize("make", [Path.mkdir, Path.touch], ids=["directory", "file"])
-def test_what_is_no_socket_is_left_alone(path, make):
+def test_what_is_no_socket_is_left_alone(path, make, take_over):
     make(path)
     with pytest.raises(BadInput, match=r"is (a directory|not a socket)"):
-        listen(Endpoint(path=str(path)))
+        listen(Endpoint(path=str(path)), take_over=take_over)
     assert path.exists()
 
 
