@@ -28,7 +28,7 @@ CONNECTIONS_LIMIT = 16
 log = structlog.get_logger("http")
 
 
-def health(reasons: Callable[[], Sequence[str]]) -> Route:
+def health(reasons: Callable[[], Sequence[str]]) -> Callable[[], Answer]:
     """A route that says `ok` with status 200, or `degraded` with 503 if there are reasons to."""
 
     def answer() -> Answer:
