@@ -1,0 +1,93 @@
+"""Taking everything away again, a step at a time: each step looks at what there is, so any of them may be the first.
+
+    uninstall form ──► rolled out on all nodes ──► ManagedResource deleted ──► it and its objects are gone
+
+The uninstall form comes first because gardener-resource-manager deletes all objects at once, and what the nodes have
+outside of Kubernetes would stay.  It is left out where there can be no node, and does not wait for ever for one that
+does not answer.  Nothing here reads a configuration.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+
+import structlog
+
+from cri_resmgr.errors import BadInput
+from cri_resmgr.kube.resources import Object
+from extension.carrying import SINCE, Cargo, Carrier, cargo
+from extension.clusters import Shoot
+from extension.contract import annotation, time_of
+from extension.images import Source, image_sets
+from extension.options import Options
+from extension.rendering import Installation, objects
+from extension.rollouts import blocked, missing
+from extension.statuses import written
+
+log = structlog.get_logger("extension")
+
+
+class Manner(Enum):
+    """How a ManagedResource goes."""
+
+    CLEAN = "clean"
+    """The nodes are cleaned first."""
+    AT_ONCE = "at once"
+    """There are no nodes, or nobody waits for them any more."""
+    KEEPING = "keeping"
+    """The objects stay in the shoot, which another seed takes over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remover:
+    """Takes ManagedResources away."""
+
+    carrier: Carrier
+    vector: Sequence[Source]
+    options: Options
+    now: Callable[[], datetime]
+
+    async def step(self, namespace: str, shoot: Shoot, manner: Manner) -> str:
+        """Go on; returns what is still to come, in words, and empty when everything is gone."""
+        current = await self.carrier.find(namespace)
+        if current is None:
+            return ""
+        if "deletionTimestamp" not in current["metadata"]:
+            if manner is Manner.CLEAN and (rest := await self._uncleaned(current, shoot)):
+                return rest
+            if manner is Manner.KEEPING:
+                await self.carrier.keep_objects(namespace)
+            await self.carrier.take_away(current)
+            current = await self.carrier.find(namespace)
+        return "" if current is None else f"the objects are being deleted: {blocked(current)}"
+
+    async def force(self, namespace: str) -> None:
+        """Take it away without waiting for anything: the shoot may be gone already."""
+        current = await self.carrier.find(namespace)
+        if current is not None:
+            await self.carrier.take_away(current)
+
+    async def _uncleaned(self, current: Object, shoot: Shoot) -> str:
+        """What keeps us from going on, empty if nothing does or it has taken too long."""
+        namespace = current["metadata"]["namespace"]
+        since = annotation(current, SINCE) or written(self.now())
+        if await self.carrier.bring(self._uninstall(namespace, shoot, since)):
+            return "the nodes are being cleaned: the uninstall form has just been written"
+        rest = missing(current)
+        if rest and self.now() - time_of(since) > timedelta(seconds=self.options.removal_s):
+            log.warning("removal.incomplete", namespace=namespace, since=since, missing=rest)
+            return ""
+        return f"the nodes are being cleaned: {rest}" if rest else ""
+
+    def _uninstall(self, namespace: str, shoot: Shoot, since: str) -> Cargo:
+        version, architectures = shoot.kubernetes_version, shoot.architectures
+        try:
+            images = image_sets(self.vector, kubernetes_version=version, architectures=architectures)
+        except BadInput:  # nothing that somebody has written may keep what was installed from being removed
+            version = ""
+            images = image_sets(self.vector, kubernetes_version=version, architectures=architectures)
+        installation = Installation(
+            images=images, form="uninstall", kubernetes_version=version, pull_secrets=self.options.pull_secrets
+        )
+        return cargo(namespace, objects(installation), annotations={SINCE: since})
