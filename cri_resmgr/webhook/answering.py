@@ -18,7 +18,7 @@ import structlog
 from aiohttp import web
 
 from cri_resmgr.observe.exposition import CONTENT_TYPE
-from cri_resmgr.observe.http import Answer, Route, health
+from cri_resmgr.observe.http import Answer, health
 from cri_resmgr.observe.limiting import Limiter
 from cri_resmgr.webhook import counting, reviews
 from cri_resmgr.webhook.certificates import Certificate
@@ -142,7 +142,7 @@ def _place(error: Exception) -> str:
     return f"{Path(frame.filename).name}:{frame.lineno}"
 
 
-def _handler(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _handler(route: Callable[[], Answer]) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(_: web.Request) -> web.Response:
         status, content_type, body = route()
         return web.Response(status=status, body=body, headers={"Content-Type": content_type})
