@@ -6,12 +6,12 @@ deletes it.  `origin` is not "gardener": those gardenlet deletes by itself.
 """
 
 import base64
-import json
 from collections.abc import Iterable
 from hashlib import sha256
 
 from cri_resmgr.errors import BadInput
 from cri_resmgr.kube.resources import Object
+from extension.rendering.templates import as_json
 
 NAME = "extension-runtime-cri-resmgr"
 ORIGIN = "cri-resmgr-extension"
@@ -65,10 +65,7 @@ def _resource(name: str, namespace: str, secret_name: str, *, keep_objects: bool
 
 def serialized(objects: Iterable[Object]) -> bytes:
     """The objects as YAML documents, each on one line of JSON: no value can be read as anything else than it is."""
-    return b"".join(
-        b"---\n" + json.dumps(item, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode() + b"\n"
-        for item in objects
-    )
+    return "".join(f"---\n{as_json(each)}\n" for each in objects).encode()
 
 
 def digest(data: dict[str, bytes]) -> str:

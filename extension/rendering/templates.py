@@ -50,6 +50,7 @@ def _environment(folder: str) -> jinja2.Environment:
         finalize=as_json,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,  # of what is included
     )
     environment.filters["base64"] = lambda text: base64.b64encode(text.encode()).decode()
     return environment
