@@ -20,7 +20,9 @@ from cri_resmgr.config import remembered
 from cri_resmgr.config.settings import Settings
 from cri_resmgr.errors import BadInput, Degraded, Error
 from cri_resmgr.observe import logging
+from cri_resmgr.policies.contract import Policy
 from cri_resmgr.values.events import Kind
+from cri_resmgr.values.machines import Machine
 
 log = structlog.get_logger("config")
 
@@ -30,7 +32,7 @@ class Applier:
 
     def __init__(self, flags: Flags, node: Node, watching: Watching, *, begun_with: InUse) -> None:
         self._flags, self._node, self._watching = flags, node, watching
-        self._now = begun_with
+        self._now = self._next = begun_with
         self._one = asyncio.Lock()
         self.error = ""
 
@@ -38,6 +40,15 @@ class Applier:
     def settings(self) -> Settings:
         """Those in use."""
         return self._now.settings
+
+    @property
+    def machine(self) -> Machine:
+        """As the policy in use knows it."""
+        return self._now.site.machine
+
+    def settings_of(self, policy: Policy) -> Settings:
+        """Those that a policy is made from, the one in use or the one that is about to be."""
+        return self._next.settings if self._next.site.policy is policy else self._now.settings
 
     async def apply(self, settings: Settings, *, given: bool = False) -> None:
         """Take the settings into use, all of them; raises `BadInput` or `Degraded`, and all is as before.
@@ -66,7 +77,7 @@ class Applier:
 
     async def _applied(self, settings: Settings, *, given: bool) -> InUse:
         before, logged = self._now, self._flags.logging
-        new = InUse(settings, await self._site(settings), given=given)
+        new = self._next = InUse(settings, await self._site(settings), given=given)
         async with AsyncExitStack() as undo:
             undo.callback(logging.configure, before.settings.logger.over(logged))
             logging.configure(settings.logger.over(logged))

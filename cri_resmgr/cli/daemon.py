@@ -22,6 +22,8 @@ from cri_resmgr.cli.configuring import InUse
 from cri_resmgr.cli.flags import Flags
 from cri_resmgr.cli.meeting import meet
 from cri_resmgr.cli.node import Node
+from cri_resmgr.cli.recording import serving
+from cri_resmgr.cli.recording.serving import Recordings
 from cri_resmgr.cli.systemd import kept_sockets, service_manager
 from cri_resmgr.cli.watching import Watching, unhealthy
 from cri_resmgr.config import child
@@ -122,6 +124,7 @@ class Daemon:
         async with AsyncExitStack() as undo:
             undo.push_async_callback(watching.close)
             await self._answer(applier, node, watching, undo)
+            await serving.serve(Recordings(self._flags, node, applier), Path(self._flags.relay_dir), undo)
             await self._work(node, listener, applier)
 
     async def _work(self, node: Node, listener: Listener, applier: Applier) -> None:

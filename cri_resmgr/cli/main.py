@@ -15,8 +15,8 @@ from cri_resmgr.cli import goflags
 from cri_resmgr.errors import BadInput, Error
 
 BUILD_VARIABLE = "CRI_RESMGR_BUILD"  # set by the bundle: the commit that it was made from
-_VERBS = ("config", "config-help", "explain", "help", "plan", "release", "simulate", "status")
-_LATER = ("doctor", "replay")
+_VERBS = ("config", "config-help", "explain", "help", "plan", "record", "release", "replay", "simulate", "status")
+_LATER = ("doctor",)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -7,7 +7,7 @@ the tests of policies.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from cri_resmgr.policies.contract import Policy
@@ -15,6 +15,14 @@ from cri_resmgr.policies.contract import State as PolicyState
 from cri_resmgr.values.decisions import Change, Decision
 from cri_resmgr.values.resources import Resources
 from cri_resmgr.values.workloads import Container, Pod, State
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A moment of a stage."""
+
+    state: PolicyState
+    containers: Mapping[str, Container]
 
 
 class Stage:
@@ -49,10 +57,13 @@ class Stage:
     def update(self, key: str, asked: Resources) -> Decision:
         """The kubelet resizes a container; fields that are not set stay.  PolicyRefusal: nothing has changed."""
         container = self._containers[key]
-        wish = replace(container, asked=container.asked.merged(asked))
-        decision, self.state = self.policy.update(self.state, wish, self._pods[wish.pod_id])
-        self._containers[key] = wish
-        return self._apply(key, decision)
+        return self.wish(replace(container, asked=container.asked.merged(asked)))
+
+    def wish(self, container: Container) -> Decision:
+        """Something else is wished for a container from now on.  PolicyRefusal: nothing has changed."""
+        decision, self.state = self.policy.update(self.state, container, self._pods[container.pod_id])
+        self._containers[container.key] = container
+        return self._apply(container.key, decision)
 
     def revisit(self, key: str) -> Decision:
         """The time that a container's decision asked for has passed."""
@@ -73,6 +84,25 @@ class Stage:
         ends = tuple(map(self.exit, keys))
         self._pods.pop(pod_id, None)
         return ends
+
+    def take_over(self, container: Container, pod: Pod) -> None:
+        """A container is there with what it has, and the policy learns of it when it is restored."""
+        self._pods[pod.id] = pod
+        self._containers[container.key] = container
+
+    def drop(self, key: str) -> None:
+        """A container is not there, and the policy learns of it when it is restored."""
+        self._containers.pop(key, None)
+
+    def mark(self) -> "Mark":
+        """This moment, to go back to."""
+        return Mark(self.state, dict(self._containers))
+
+    def go_back(self, mark: "Mark") -> None:
+        """Nothing has happened since."""
+        self.state = mark.state
+        self._containers.clear()
+        self._containers.update(mark.containers)
 
     def rebalance(self) -> Decision:
         """The policy puts right what has grown crooked."""

@@ -94,7 +94,7 @@ def test_wrong_values_end_with_2_and_a_line_each_without_the_usage(command):
     ]
 
 
-@pytest.mark.parametrize("verb", ["doctor", "replay"])
+@pytest.mark.parametrize("verb", ["doctor"])
 def test_a_verb_of_a_later_version_is_refused_with_the_reason(command, verb):
     answer = command(verb, "policy")
     assert answer.status == 2
