@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--kubelet-unit", default="kubelet.service", help="the kubelet's unit (kubelet.service)")
         if verb in _INSTALLING:
             _add_installing(one)
-        if verb == "run":
+        if verb in {"run", "probe"}:
             one.add_argument("--mode", choices=("install", "uninstall"), default="install", help="(install)")
         if verb in {"preflight", "status", "probe"}:
             one.add_argument("--output", choices=("text", "json"), default="text", help="(text)")
