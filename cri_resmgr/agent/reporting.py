@@ -161,7 +161,7 @@ class Reporter:
 
     def _refused(self, report: Report, error: ApiError) -> None:
         self.counters.refused += 1
-        if (missed := self._limiter.turn(type(error))) is not None:
+        if (missed := self._limiter.turn(type(error).__name__)) is not None:
             level = log.info if isinstance(error, NotFound) else log.warning  # a namespace that is gone
             level("event.refused", reason=report.reason, about=report.about.name, error=str(error), missed=missed)
 
