@@ -69,7 +69,8 @@ def service_files(wish: Wish) -> Iterator[tuple[str, bytes]]:
         yield f"{CONFIG}/{name}", content
     for name in _LIB:
         yield f"{CONFIG}/lib/{name}", (_SHIPPED / "node" / name).read_bytes()
-    yield f"{CONFIG}/lib/bypass.py", (_SHIPPED / "bypass.py").read_bytes()
+    for path in sorted((_SHIPPED / "bypass").glob("*.py")):
+        yield f"{CONFIG}/lib/bypass/{path.name}", path.read_bytes()
     for unit in (BYPASS, SERVICE):
         yield f"{UNITS}/{unit}", (_SHIPPED / "units" / unit).read_bytes()
 

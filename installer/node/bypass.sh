@@ -2,11 +2,11 @@
 # fail.  The byte relay does it where an interpreter runs: it can give the path back without the kubelet noticing.  Where
 # none does, the path becomes a link to the runtime's socket.
 set -eu
+cd /etc/cri-resmgr/lib
 path=/run/cri-resmgr/cri-resmgr.sock
 python=/opt/cri-resmgr/current/bin/python3
-relay=/etc/cri-resmgr/lib/bypass.py
 mkdir -p -m 711 /run/cri-resmgr
-while ! "$python" -I -S "$relay" --check; do
+while ! "$python" -B -S -m bypass --check; do
   # Clients of a daemon that was killed reconnect by themselves.
   if [ "$(readlink $path)" != "$RUNTIME_SOCKET" ]; then
     ln -sfn "$RUNTIME_SOCKET" $path.link
@@ -15,4 +15,4 @@ while ! "$python" -I -S "$relay" --check; do
   fi
   sleep 15
 done
-exec "$python" -I -S "$relay" --runtime-socket "$RUNTIME_SOCKET" --path $path
+exec "$python" -B -S -m bypass --runtime-socket "$RUNTIME_SOCKET" --path $path

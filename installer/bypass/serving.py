@@ -1,13 +1,5 @@
-"""The bypass: bytes between kubelet and runtime, as they are, on the path of a daemon that does not stay up.
+"""Serves the path, tries the daemon, and gives the path back."""
 
-It belongs to no package: the installer puts this file on the node, and the bundle's interpreter runs it with the
-standard library, whatever else of the bundle is gone.  It tries the daemon again after a pause that doubles.  A daemon
-that starts says so by a HUP: then the path is put aside, while calls on open connections go on.  Once the daemon has
-been up for a while and answers, clients are told to go there (HTTP/2 GOAWAY), and the bypass ends; else the path is put
-back.
-"""
-
-import argparse
 import asyncio
 import contextlib
 import fcntl
@@ -20,10 +12,11 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
+from .pipes import FRAME_HEAD_BYTES, Pipe
+
 SERVICE = "cri-resource-manager.service"
 SOCKET_MODE = 0o660
 BACKLOG = 1024
-CHUNK_BYTES = 1 << 16
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 60.0, 900.0
 STARTING_S = 60.0  # how long a daemon that is being tried may take
 PROVEN_S = 10.0  # how long it must then stay up
@@ -31,88 +24,8 @@ DRAIN_S = 5.0
 LOCK_S = 30.0
 COMMAND_S = 60.0
 ANSWER_S = 5.0
-FRAME_HEAD_BYTES = 9
-# A client's first bytes, with empty SETTINGS; and: every stream may end, new ones belong on a new connection.
+# A client's first bytes, with empty SETTINGS.
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes.fromhex("000000 04 00 00000000")
-GOAWAY = bytes.fromhex("000008 07 00 00000000 7fffffff 00000000")
-
-
-class Frames:
-    """Where a stream of HTTP/2 frames is between two frames."""
-
-    def __init__(self) -> None:
-        self._head = b""
-        self._payload_left_bytes = 0
-
-    def feed(self, data: bytes) -> None:
-        """Look at what passes."""
-        at = 0
-        while at < len(data):
-            if self._payload_left_bytes:
-                step = min(self._payload_left_bytes, len(data) - at)
-                self._payload_left_bytes -= step
-            else:
-                step = min(FRAME_HEAD_BYTES - len(self._head), len(data) - at)
-                self._head += data[at : at + step]
-                if len(self._head) == FRAME_HEAD_BYTES:
-                    self._payload_left_bytes, self._head = int.from_bytes(self._head[:3], "big"), b""
-            at += step
-
-    @property
-    def between(self) -> bool:
-        """The last frame is whole."""
-        return not self._head and not self._payload_left_bytes
-
-
-class Pipe:
-    """One client with its connection to the runtime."""
-
-    def __init__(self, client: asyncio.StreamWriter) -> None:
-        self._client = client
-        self._frames = Frames()
-        self._begun = self._leaving = False
-
-    async def run(self, reader: asyncio.StreamReader, runtime: str) -> None:
-        """Copy both ways until one side ends."""
-        try:
-            from_runtime, to_runtime = await asyncio.open_unix_connection(runtime)
-        except OSError:
-            return self._client.close()  # the client tries again, as it would with the runtime itself
-        ways = (self._copy(reader, to_runtime), self._answer(from_runtime))
-        tasks = [asyncio.ensure_future(way) for way in ways]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            self._client.close()
-            to_runtime.close()
-
-    def leave(self) -> None:
-        """Tell the client to make its next call on another connection."""
-        self._leaving = True
-        if self._begun and self._frames.between:
-            self._say_goodbye()
-
-    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(CHUNK_BYTES):
-                writer.write(data)
-                await writer.drain()
-
-    async def _answer(self, reader: asyncio.StreamReader) -> None:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(CHUNK_BYTES):
-                self._begun = True
-                self._client.write(data)
-                self._frames.feed(data)
-                if self._leaving and self._frames.between:
-                    self._say_goodbye()
-                await self._client.drain()
-
-    def _say_goodbye(self) -> None:
-        self._leaving = False
-        self._client.write(GOAWAY)
 
 
 class Bypass:
@@ -277,19 +190,3 @@ async def systemctl(*words: str) -> str:
 def say(event: str, *facts: object) -> None:
     """One line for the journal."""
     sys.stderr.write(" ".join((event, *map(str, facts))) + "\n")
-
-
-def main() -> int:
-    """Run one command line; the exit code."""
-    parser = argparse.ArgumentParser(description="pass bytes between kubelet and runtime")
-    parser.add_argument("--check", action="store_true", help="do nothing: this interpreter runs")
-    parser.add_argument("--path", type=Path, default=Path("/run/cri-resmgr/cri-resmgr.sock"))
-    parser.add_argument("--runtime-socket", default="/run/containerd/containerd.sock")
-    options = parser.parse_args()
-    if options.check:
-        return 0
-    return asyncio.run(Bypass(options.path, options.runtime_socket).run())
-
-
-if __name__ == "__main__":
-    sys.exit(main())
