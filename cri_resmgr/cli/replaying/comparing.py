@@ -93,7 +93,7 @@ class Comparison:
             return happened is replayed
         if self._exact:
             return (happened.given, happened.holding) == (replayed.given, replayed.holding)
-        one, other = (container.given.over(container.asked) for container in (happened, replayed))
+        one, other = (container.due.over(container.asked) for container in (happened, replayed))
         return all(getattr(one, name) == getattr(other, name) for name in _MAKES_A_PLACE)
 
     def _meet(self, event: Event) -> None:
@@ -127,7 +127,7 @@ def _seat(container: Container | None) -> object:
 def _place(container: Container | None) -> Values | None:
     if container is None:
         return None
-    has, holding = container.given.over(container.asked), container.holding
+    has, holding = container.due.over(container.asked), container.holding
     return {
         "cpus": has.cpuset_cpus,
         "mems": has.cpuset_mems,
