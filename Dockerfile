@@ -3,6 +3,8 @@
 #
 # `assemble` runs on the builder's own architecture and makes the files of the image's: nothing of them is run.  The
 # images have no shell, no package manager and nothing else of this stage.  docs/images.md says more.
+# The builder's own platform; buildah and podman have to be told.
+ARG BUILDPLATFORM
 FROM --platform=$BUILDPLATFORM docker.io/library/debian:bookworm-slim AS assemble
 RUN apt-get update -qq \
  && apt-get install -y -qq --no-install-recommends ca-certificates python3-minimal python3-pip >/dev/null

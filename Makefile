@@ -4,7 +4,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 EQUIPMENT := PYTHONPATH=test $(PY) -m equipment.tools
 
-.PHONY: help venv check unit test test-all demo bench fuzz mutants docs proto requirements clean
+.PHONY: help venv check unit test test-all demo bench bundle build-images push-images fuzz mutants docs proto \
+	requirements clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +35,15 @@ test-all: venv ## the rest as well: all runtimes, all of critest, long runs
 
 bench: venv ## what the relay costs, against a direct connection (ARGS='--only pod-16 --rounds 7')
 	PYTHONPATH=test $(PY) -m bench.run $(ARGS)
+
+bundle: venv ## what a node runs, as a tree and a tarball in build/ (ARGS='--architecture arm64')
+	$(PY) hacks/build-bundle --tarball build/cri-resmgr.tar.gz $(ARGS)
+
+build-images: ## the images, for amd64 and arm64 (REGISTRY=localhost:5001 TAG=latest)
+	hacks/build-images
+
+push-images: ## push them, and print their digests (REGISTRY, TAG as above)
+	hacks/push-images
 
 fuzz: venv ## mutated and random bytes for ten minutes
 	hacks/fuzz --minutes 10

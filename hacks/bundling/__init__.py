@@ -8,8 +8,10 @@ builder's interpreter, from the same packages, only compiles.  The same packages
     wheels      wheels, through pip and whatever index the machine knows
     trees       a tree from both
     launchers   how its commands start
-    sealing     byte code, times, VERSION, MANIFEST
+    compiling   byte code
+    sealing     times, VERSION, MANIFEST
     sbom        what is in it, as SPDX
+    making      all of it in its order
     roots       the root file system of an image
 
 It needs Python's standard library, `apt-get`, `dpkg-deb` and pip.  Called by `hacks/build-bundle` and

@@ -25,28 +25,35 @@ class Package:
     """Its whole control file."""
 
 
-def download(packages: Sequence[str], architecture: str, cache: Path) -> list[Package]:
-    """The newest of each of `packages` that the machine's sources have, in this order."""
-    place = cache / "debian" / architecture
-    for part in ("lists/partial", "archives/partial", "packages"):
-        (place / part).mkdir(parents=True, exist_ok=True)
-    options = {
-        "APT::Architecture": architecture,
-        "APT::Architectures": architecture,
-        "Dir::State::lists": place / "lists",
-        "Dir::State::status": "/dev/null",
-        "Dir::Cache": place,
-        "Acquire::Languages": "none",
-        "APT::Sandbox::User": "root" if os.geteuid() == 0 else "",
-    }
-    apt = ["apt-get", "-qq", *(f"-o{name}={value}" for name, value in options.items() if value != "")]
-    run([*apt, "update"], cwd=place)
-    wanted = [_wanted(line) for line in run([*apt, "--print-uris", "download", *packages], cwd=place).splitlines()]
-    for stale in set((place / "packages").iterdir()) - {place / "packages" / name for name in wanted}:
-        stale.unlink()
-    run([*apt, "download", *packages], cwd=place / "packages")
-    found = {package.name: package for package in map(_read, sorted((place / "packages").iterdir()))}
-    return [found[name] for name in packages]
+class Mirror:
+    """The machine's package sources, for one architecture."""
+
+    def __init__(self, architecture: str, cache: Path) -> None:
+        """Read the newest lists."""
+        self._place = place = cache / "debian" / architecture
+        for part in ("lists/partial", "archives/partial", "packages"):
+            (place / part).mkdir(parents=True, exist_ok=True)
+        options = {
+            "APT::Architecture": architecture,
+            "APT::Architectures": architecture,
+            "Dir::State::lists": place / "lists",
+            "Dir::State::status": "/dev/null",
+            "Dir::Cache": place,
+            "Acquire::Languages": "none",
+            **({"APT::Sandbox::User": "root"} if os.geteuid() == 0 else {}),  # `_apt` may not write here
+        }
+        self._apt = ["apt-get", "-qq", *(f"-o{name}={value}" for name, value in options.items())]
+        run([*self._apt, "update"], cwd=place)
+
+    def download(self, packages: Sequence[str]) -> list[Package]:
+        """The newest of each of `packages`, in this order."""
+        place = self._place / "packages"
+        # Where apt finds a file already, it names none.
+        told = run([*self._apt, "--print-uris", "download", *packages], cwd=self._place)
+        wanted = {line.split("' ")[1].split(maxsplit=1)[0] for line in told.splitlines()}  # 'ADDRESS' NAME SIZE HASH
+        run([*self._apt, "download", *packages], cwd=place)
+        found = {package.name: package for package in (_read(place / name) for name in sorted(wanted))}
+        return [found[name] for name in packages]
 
 
 def unpack(package: Package, target: Path) -> None:
@@ -63,11 +70,6 @@ def run(command: Sequence[str | Path], *, cwd: Path) -> str:
     if done.returncode:
         raise SystemExit(f"{' '.join(map(str, command))} failed with {done.returncode}:\n{done.stderr.strip()}")
     return done.stdout
-
-
-def _wanted(line: str) -> str:
-    """The file name in a line `'ADDRESS' NAME SIZE HASH` of apt."""
-    return line.split("' ")[1].split(maxsplit=1)[0]
 
 
 def _read(file: Path) -> Package:

@@ -3,27 +3,47 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bundling import launchers, sbom, sealing, trees
-from bundling.debian import Package
-from bundling.recipes import REPOSITORY, Recipe
+from bundling.compiling import Compiler, compiler, here
+from bundling.debian import Mirror, Package
+from bundling.recipes import BUNDLE, REPOSITORY, Recipe
 
 
-def tree(recipe: Recipe, architecture: str, target: Path, *, build: str) -> tuple[str, list[Package]]:
-    """Make `target`, replacing what was there; its version, and Debian's packages in it."""
-    aside = target.with_name(f".{target.name}.new")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    packages = trees.assemble(recipe, architecture, aside, cache())
-    sbom.write(recipe, aside, packages, architecture=architecture, build=build)
-    sealing.compile_all(aside, cache())
-    if recipe.name == "bundle":
-        launchers.bundle(aside, recipe.commands, build=build)
-    version = sealing.seal(aside)
-    shutil.rmtree(target, ignore_errors=True)
-    aside.rename(target)
-    return version, packages
+class Workshop:
+    """Makes trees for one architecture; `build` is the commit that they are made from."""
+
+    def __init__(self, architecture: str, compiler: Compiler, mirror: Mirror, *, build: str) -> None:
+        self.architecture = architecture
+        self._compiler, self._mirror, self._build = compiler, mirror, build
+
+    def tree(self, recipe: Recipe, target: Path) -> tuple[str, list[Package]]:
+        """Make `target`, replacing what was there; its version, and Debian's packages in it."""
+        aside = target.with_name(f".{target.name}.new")
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        packages = self._mirror.download(recipe.debian)
+        trees.assemble(recipe, self.architecture, aside, packages)
+        sbom.write(recipe, aside, packages, architecture=self.architecture, build=self._build)
+        self._compiler.compile(aside)
+        if recipe is BUNDLE:
+            launchers.bundle(aside, recipe.commands, build=self._build)
+        version = sealing.seal(aside)
+        shutil.rmtree(target, ignore_errors=True)
+        aside.rename(target)
+        return version, packages
+
+
+@contextmanager
+def workshop(architecture: str, *, build: str) -> Iterator[Workshop]:
+    """A workshop with the newest packages; what they are compiled with goes with it."""
+    native = Mirror(here(), cache())
+    mirror = native if architecture == here() else Mirror(architecture, cache())
+    with compiler(native) as made:
+        yield Workshop(architecture, made, mirror, build=build)
 
 
 def cache() -> Path:

@@ -1,8 +1,7 @@
-"""The last steps of a tree: byte code, modes and times, VERSION and MANIFEST."""
+"""The last steps of a tree: modes and times, VERSION and MANIFEST."""
 
 import hashlib
 import os
-import platform
 import re
 import shutil
 import tarfile
@@ -10,38 +9,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from bundling import debian
 from bundling.debian import run
-from bundling.recipes import INTERPRETER, NEEDED, PYTHON, REPOSITORY
-from bundling.trees import LOADERS, TRIPLES
+from bundling.recipes import REPOSITORY
 
 EPOCH_S = int(os.environ.get("SOURCE_DATE_EPOCH", "0"))
 """The time that all files have."""
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _EXECUTABLE = re.compile(r"bin/.*|libexec/.*|lib/ld\.so")
-
-
-def here() -> str:
-    """This machine's architecture, by Debian's name."""
-    return _ARCHITECTURES[platform.machine()]
-
-
-def compile_all(tree: Path, cache: Path) -> None:
-    """Byte code for all of `tree`, by Debian's own interpreter for this machine.
-
-    Readers trust it without a look at the source: nobody writes into a tree, and its MANIFEST shows who did.
-    """
-    with tempfile.TemporaryDirectory(prefix="cri-resmgr-compile-") as directory:
-        root = Path(directory)
-        for package in debian.download((*NEEDED, *INTERPRETER), here(), cache):
-            debian.unpack(package, root)
-        libraries = [root / "lib" / TRIPLES[here()], root / "usr/lib" / TRIPLES[here()]]
-        command = [
-            "env", "PYTHONHASHSEED=0", libraries[0] / LOADERS[here()], "--inhibit-cache",
-            "--library-path", ":".join(map(str, libraries)), root / "usr/bin" / PYTHON, "-I", "-m", "compileall",
-            "-q", "-f", "--invalidation-mode", "unchecked-hash", "-s", tree, "-p", "", tree / "lib",
-        ]  # fmt: skip
-        run(command, cwd=root)
 
 
 def seal(tree: Path) -> str:

@@ -40,9 +40,8 @@ _NOT_LIBRARIES = ("ld-linux*", "libBrokenLocale*", "libmemusage*", "libpcprofile
                   "libnsl*", "libc_malloc_debug*")  # fmt: skip
 
 
-def assemble(recipe: Recipe, architecture: str, tree: Path, cache: Path) -> list[Package]:
-    """Fill the empty directory `tree`; the Debian packages that are in it."""
-    packages = debian.download(recipe.debian, architecture, cache)
+def assemble(recipe: Recipe, architecture: str, tree: Path, packages: Sequence[Package]) -> None:
+    """Fill the empty directory `tree`."""
     with tempfile.TemporaryDirectory(prefix="cri-resmgr-bundle-") as directory:
         unpacked = Path(directory)
         for package in packages:
@@ -53,8 +52,7 @@ def assemble(recipe: Recipe, architecture: str, tree: Path, cache: Path) -> list
     _prune(tree / DIST_PACKAGES, (*WITHOUT_WHEEL_FILES, *WITHOUT_MODELS, *WITHOUT_TESTS))
     for name in recipe.ours:
         _copy(REPOSITORY / name, tree / DIST_PACKAGES / name, ours=lambda path: _wanted(path, recipe.left_out))
-    shutil.copy(REPOSITORY / "LICENSE", tree / "share/licenses/LICENSE")
-    return packages
+    shutil.copyfile(REPOSITORY / "LICENSE", tree / "share/licenses/LICENSE")
 
 
 def _interpreter(unpacked: Path, architecture: str, tree: Path, *, tls: bool) -> None:
