@@ -45,6 +45,10 @@ class Backlog(Generic[K]):
         """How many wait, whether they are due or not."""
         return len(self._due_s)
 
+    def due(self, now_s: float) -> int:
+        """How many wait that are due; it counts them all."""
+        return sum(due_s <= now_s for due_s in self._due_s.values())
+
     def add(self, key: K, due_s: float) -> None:
         """Let `key` be worked on at `due_s`, or at an earlier time at which it is due already."""
         if due_s >= self._due_s.get(key, inf):
@@ -115,6 +119,11 @@ class Queue(Generic[K]):
         self._busy = 0
         self._woken = asyncio.Event()
         self._stopping = False
+
+    @property
+    def depth(self) -> int:
+        """How many keys are due and have not been begun."""
+        return self._backlog.due(asyncio.get_running_loop().time())
 
     @property
     def failing(self) -> dict[K, str]:

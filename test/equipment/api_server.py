@@ -75,7 +75,7 @@ class ApiServer:
             f"--tls-cert-file={pki}/apiserver.crt", f"--tls-private-key-file={pki}/apiserver.key",
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={pki}/sa.pub", f"--service-account-signing-key-file={pki}/sa.key",
-            "--profiling=false",
+            "--allow-privileged=true", "--profiling=false",
         ])  # fmt: skip
 
     def kill(self) -> None:

@@ -306,6 +306,15 @@ def test_a_time_that_was_overtaken_and_comes_again_during_the_work_does_not_give
     assert backlog.take(5) == "a"
 
 
+def test_what_is_due_is_counted_and_what_waits_for_its_time_is_not():
+    backlog = Backlog()
+    for key, due_s in (("a", 1), ("b", 2), ("c", 9)):
+        backlog.add(key, due_s)
+    assert backlog.due(2) == 2
+    backlog.take(2)
+    assert (backlog.due(2), len(backlog)) == (1, 2)
+
+
 def test_times_that_were_overtaken_are_not_kept():
     backlog = Backlog()
     for time_s in range(10_000):
