@@ -88,7 +88,7 @@ class Decider:
             with interrupted_after(RESTORE_BUDGET_S):
                 restored = self.policy.restore(running)
         except (Exception, OverBudget) as error:  # noqa: BLE001 - a policy may break in any way
-            self._failed("restore", "", error)
+            self.failed("restore", "", error)
             self.stale = True
             if self.recorder is not None:
                 self.recorder.began(running, None)
@@ -132,7 +132,7 @@ class Decider:
         except NotBegun as error:
             return self._without_answer(what, container, f"{error}", passes=self.on_error != REJECT, error=error)
         except (Exception, OverBudget) as error:  # noqa: BLE001 - a policy may break in any way
-            self._failed(what, container.key, error)
+            self.failed(what, container.key, error)
             text = f"it gave no answer ({type(error).__name__}: {error})"
             return self._without_answer(what, container, text, passes=self.on_error != REJECT, error=error)
         if self.recorder is not None:
@@ -151,11 +151,17 @@ class Decider:
         except NotBegun:
             return None
         except (Exception, OverBudget) as error:  # noqa: BLE001 - a policy may break in any way
-            self._failed(what, key, error)
+            self.failed(what, key, error)
             outcome = Outcome(refused=f"it gave no answer ({type(error).__name__}: {error})")
         if self.recorder is not None:
             self.recorder.told(what, key, outcome)
         return decision
+
+    def answered(self, state: State, count: int) -> None:
+        """So many answers were given one upon the other, and this is the state after the last."""
+        self.state = state
+        self.version += 1
+        self.counters.decided += count
 
     def go_back(self, state: State) -> None:
         """The last answer counts no more: the state is the one before it."""
@@ -193,7 +199,7 @@ class Decider:
             with interrupted_after(self._budget_s):
                 return question()
         except (Exception, OverBudget) as error:  # noqa: BLE001 - a policy may break in any way
-            self._failed(what, "", error)
+            self.failed(what, "", error)
             return None
 
     def _answer(self, question: Callable[[], Answer]) -> Decision:
@@ -201,9 +207,7 @@ class Decider:
             raise NotBegun("it does not know yet what runs")
         with interrupted_after(self._budget_s):
             decision, state = question()
-        self.state = state
-        self.version += 1
-        self.counters.decided += 1
+        self.answered(state, 1)
         return decision
 
     def _without_answer(
@@ -227,6 +231,7 @@ class Decider:
         if (asked.cpuset_cpus and given.cpuset_cpus) or (asked.cpuset_mems and given.cpuset_mems):
             self._events.record(Kind.KUBELET_PINS, text=KUBELET_PINS.format(policy=self.policy.name))
 
-    def _failed(self, what: str, key: str, error: BaseException) -> None:
+    def failed(self, what: str, key: str, error: BaseException) -> None:
+        """The policy has broken; nothing follows from that."""
         self.counters.failed += 1
         log.error("policy.failed", policy=self.policy.name, event_kind=what, container=key, exc_info=error)

@@ -11,7 +11,7 @@ hears of it from `enforcing`, once the store has it.  A step can be taken back w
 for: exactly, unless something has happened since; then the policy is asked what follows.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -43,6 +43,7 @@ class Placing:
         self._ledger, self._decider = ledger, decider
         self._enforcer, self._unplaced, self._exported = enforcer, unplaced, exported
         self._revisits = Revisits(self.revisit)
+        self.adjusted: Callable[[Container], Container] = lambda container: container  # a new one; see `adjusting`
 
     @property
     def stale(self) -> bool:
@@ -105,7 +106,7 @@ class Placing:
         before = self._ledger.containers.get(container.key)
         if before is not None and before.state is not State.EXITED:
             return Plan(asked_again(before, container), before, None)
-        state = self._decider.state
+        container, state = self.adjusted(container), self._decider.state
         answer = self._decider.create(container, self.pod_of(container))
         if isinstance(answer, NoAnswer):
             answer = Decision(self._unplaced.assignment(container.asked), reasons=(answer.reason,))
@@ -134,6 +135,13 @@ class Placing:
             answer = replace(decision_about(now), reasons=(answer.reason,))
         was = self._apply(answer.neighbours, {wish.key: answer})
         return Step(wish.key, state, self._decider.version, was)
+
+    def adjust(self, wishes: Sequence[Container], decisions: Sequence[Decision | None]) -> None:
+        """Containers are adjusted as they say, and this was decided about each, one decision upon the other."""
+        for wish, decision in zip(wishes, decisions, strict=True):
+            self._ledger.adjusted(wish.key, wish.adjustment)
+            self._apply(decision.neighbours if decision else {}, {wish.key: decision} if decision else {})
+            self._changed([wish.key])
 
     def take_back(self, step: Step) -> None:
         """The runtime has refused the resize."""

@@ -16,6 +16,7 @@ from cri_resmgr.values import quantities
 from cri_resmgr.values.resources import Assignment, Resources
 
 META_KEY = "adjustments"  # beside the ledger: those in force, one JSON list of [name, text]
+ERRORS_META_KEY = "adjustment-errors"  # beside the ledger: JSON, by adjustment, a key, and a sentence
 AMOUNTS = ("cpu_shares", "cpu_quota_us", "cpu_period_us", "memory_limit_bytes")
 """What of a container's resources an adjustment may change."""
 

@@ -22,6 +22,7 @@ class Kind(StrEnum):
     EXPORT_FAILED = "ExportFailed"  # a container cannot read its `resources.sh`
     KUBELET_PINS = "KubeletPins"  # the kubelet gives CPUs or memory nodes to containers, too
     CONFIG_REJECTED = "ConfigRejected"  # a configuration cannot be used; the one before stays
+    ADJUSTMENTS_REJECTED = "AdjustmentsRejected"  # adjustments contradict each other, or do not fit
     POLICY_WARNING = "PolicyWarning"  # the configuration does not go with what runs here
 
 

@@ -99,7 +99,7 @@ class PrivatePolicy:
         return Decision(decision.assignment, decision.holding, decision.reasons, neighbours=neighbours), after
 
     def _own(self, container: Container, others: State, kept: int = 0) -> int | None:
-        count = 1 + container.asked.cpu_shares // 2048 if container.name.startswith("x") else 0
+        count = 1 + container.wanted.cpu_shares // 2048 if container.name.startswith("x") else 0
         free = self._all & ~self._taken(others)
         if count and count >= free.bit_count():
             return None

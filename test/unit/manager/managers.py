@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from cri_resmgr.cri import api_pb2 as api
 from cri_resmgr.cri import messages, methods
 from cri_resmgr.cri.runtime import Runtime
+from cri_resmgr.manager.adjusting import Adjuster
 from cri_resmgr.manager.book import Book
 from cri_resmgr.manager.containers import Containers
 from cri_resmgr.manager.deciding import Decider
@@ -27,6 +28,7 @@ from cri_resmgr.relay.hooks import Hook
 from cri_resmgr.state.ledger import Ledger
 from cri_resmgr.state.store import Store
 from cri_resmgr.state.writer import INTERVAL_S, Writer
+from cri_resmgr.values import adjustments
 from cri_resmgr.values.decisions import Decision
 from cri_resmgr.values.events import META_KEY
 from cri_resmgr.values.resources import Resources
@@ -160,6 +162,8 @@ class Manager:
             exported=self.exports.changed,
         )
         self.book = Book(self.ledger, self.writer, self.placing, forgets=self.exports.gone)
+        stored = store.get(adjustments.META_KEY)
+        self.adjuster = Adjuster(self.book, self.decider, self.writer, events=self.events, stored=stored)
         self.containers = Containers(self.book, self.enforcer, exports=self.exports, hinter=None, budget_s=budget_s)
         self.hooks: dict[str, Hook] = Pods(self.book).hooks() | self.containers.hooks()
         self.reconciler = Reconciler(self.book, calls, ledger_was_lost=store.rebuilt, clock=lambda: self.clock_s)
