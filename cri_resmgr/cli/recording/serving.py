@@ -29,7 +29,7 @@ from cri_resmgr.wire.server import Server, Status
 SOCKET_MODE = 0o600
 BACKLOG = 4
 LEASE_S = 5.0  # then its reader has gone
-LINES_AT_ONCE = 64  # a few milliseconds of work, between which others have their turn
+LINES_AT_ONCE = 32  # some milliseconds of work, between which others have their turn
 
 log = structlog.get_logger("resource-manager")
 
