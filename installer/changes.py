@@ -43,14 +43,12 @@ class Changes:
         self._journal.note(path, found, whole=True)
         files.put_tree(at, source)
 
-    def absent(self, path: str) -> bool:
-        """Nothing."""
-        at, found = self._at(path)
-        if found.kind == "absent":
-            return False
-        self._journal.note(path, found, whole=False)
-        files.remove(at)
-        return True
+    def give_back(self, path: str) -> None:
+        """What was there before us, if we have changed it at all."""
+        for entry in self._journal.owned:
+            if entry.path == path:
+                self._journal.note(path, self._at(path)[1], whole=False)
+                self.put_back(entry)
 
     def put_back(self, entry: Entry) -> None:
         """What was there before."""

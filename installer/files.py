@@ -76,8 +76,9 @@ def put_link(path: Path, target: str) -> None:
 
 def put_directory(path: Path, *, mode: int) -> None:
     """An empty directory where nothing is."""
-    path.mkdir()
-    path.chmod(mode)
+    path.mkdir(mode=mode)
+    if stat.S_IMODE(path.stat().st_mode) != mode:  # an unusual umask
+        path.chmod(mode)
     sync_directory(path.parent)
 
 

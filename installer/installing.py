@@ -88,8 +88,8 @@ def _put_service(options: Options, host: Host, changes: Changes, journal: Journa
     for path, content in layout.service_files(wished):
         changes.file(path, content)
     for name in layout.CONFIG_FILES:
-        if name not in wished.configs and _ours(journal, f"{layout.CONFIG}/{name}"):
-            changes.absent(f"{layout.CONFIG}/{name}")
+        if name not in wished.configs:
+            changes.give_back(f"{layout.CONFIG}/{name}")
     changes.link(layout.WANTED, f"{layout.UNITS}/{SERVICE}")
     changes.link(layout.CURRENT, wished.version)
     touched = [entry.path for entry in journal.record.changes]

@@ -5,6 +5,7 @@ Nobody but these files knows why a node is without a relay, so every end of an o
 
 import contextlib
 import json
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -42,26 +43,25 @@ class Reports:
 
     def write(self, status: Status) -> None:
         """Say it.  A disk that takes nothing must not keep us from what we do: then only the log has it."""
-        if status == self.read() and (self._directory / "metrics.prom").exists():
+        if status == self.read():
             return
         say("node.state", **asdict(status))
         try:
             for directory, mode in ((self._directory.parent, 0o710), (self._directory, 0o755)):
                 if not directory.is_dir():
                     files.put_directory(directory, mode=mode)
+            # The status comes last: it is what tells that both are there.
+            files.put_file(self._directory / "metrics.prom", metrics(status).encode(), mode=0o644)
             text = json.dumps(asdict(status), indent=1) + "\n"
             files.put_file(self._directory / "status.json", text.encode(), mode=0o644)
-            files.put_file(self._directory / "metrics.prom", metrics(status).encode(), mode=0o644)
         except OSError as error:
             say("report.failed", error=error)
 
     def clear(self) -> None:
-        """Take both away, and the directories if nothing else is in them."""
-        for name in ("status.json", "metrics.prom"):
-            (self._directory / name).unlink(missing_ok=True)
-        for directory in (self._directory, self._directory.parent):
-            with contextlib.suppress(OSError):
-                directory.rmdir()
+        """Where there is no journal: take away the directory, and the one above if nothing else is in it."""
+        shutil.rmtree(self._directory, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self._directory.parent.rmdir()
 
 
 def metrics(status: Status) -> str:
