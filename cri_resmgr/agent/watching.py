@@ -40,7 +40,8 @@ class Watch:
     @property
     def node(self) -> NodeFacts | None:
         """What is known of the Node, None if nothing is."""
-        return _only(self._node)
+        found: NodeFacts | None = _only(self._node)
+        return found
 
     @property
     def choice(self) -> Choice:
