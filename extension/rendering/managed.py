@@ -7,7 +7,9 @@ deletes it.  `origin` is not "gardener": those gardenlet deletes by itself.
 
 import base64
 from collections.abc import Iterable
+from dataclasses import dataclass
 from hashlib import sha256
+from typing import Any
 
 from cri_resmgr.errors import BadInput
 from cri_resmgr.kube.resources import Object
@@ -17,50 +19,66 @@ NAME = "extension-runtime-cri-resmgr"
 ORIGIN = "cri-resmgr-extension"
 KEY = "installation_chart"
 SECRET_PREFIX = f"managedresource-{NAME}-"
+MONITORING_NAME = "extension-monitoring-cri-resmgr"
 COLLECTABLE = {"resources.gardener.cloud/garbage-collectable-reference": "true"}
 LIMIT_BYTES = 1 << 20
 """What the API server takes as the data of one Secret."""
 
 
-def managed_resource(
-    *, namespace: str, objects: Iterable[Object], keep_objects: bool = False, name: str = NAME
+def managed_resource(*, namespace: str, objects: Iterable[Object]) -> tuple[Object, Object]:
+    """Secret and ManagedResource for the shoot.  Raises BadInput if there is more than a Secret holds."""
+    spec = {
+        # The clean-up of a shoot's deletion leaves what has this label to gardener-resource-manager.
+        "injectLabels": {"shoot.gardener.cloud/no-cleanup": "true"},
+        "keepObjects": False,
+    }
+    return _made(_Names(namespace, NAME, KEY), objects, labels={"origin": ORIGIN}, spec=spec)
+
+
+def monitoring_resource(*, namespace: str, objects: Iterable[Object]) -> tuple[Object, Object]:
+    """The same for what stays in the seed: its own gardener-resource-manager applies that."""
+    labels = {"care.gardener.cloud/condition-type": "ObservabilityComponentsHealthy"}
+    spec = {"class": "seed", "keepObjects": False}
+    return _made(_Names(namespace, MONITORING_NAME, "data"), objects, labels=labels, spec=spec)
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    namespace: str
+    resource: str
+    key: str
+
+
+def _made(
+    names: _Names, objects: Iterable[Object], *, labels: dict[str, str], spec: dict[str, Any]
 ) -> tuple[Object, Object]:
-    """The Secret and the ManagedResource that refers to it.  Raises BadInput if there is more than a Secret holds."""
     content = serialized(objects)
     if len(content) > LIMIT_BYTES:
         raise BadInput(
             f"what the shoot gets has {len(content)} bytes, and a Secret holds {LIMIT_BYTES}: make configs smaller"
         )
-    data = {KEY: content}
-    secret_name = f"managedresource-{name}-{digest(data)}"
+    data = {names.key: content}
+    name = f"managedresource-{names.resource}-{digest(data)}"
     secret = {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": secret_name, "namespace": namespace, "labels": dict(COLLECTABLE)},
+        "metadata": {"name": name, "namespace": names.namespace, "labels": dict(COLLECTABLE)},
         "type": "Opaque",
         "immutable": True,
         "data": {key: base64.b64encode(value).decode() for key, value in data.items()},
     }
-    return secret, _resource(name, namespace, secret_name, keep_objects=keep_objects)
-
-
-def _resource(name: str, namespace: str, secret_name: str, *, keep_objects: bool) -> Object:
-    return {
+    resource = {
         "apiVersion": "resources.gardener.cloud/v1alpha1",
         "kind": "ManagedResource",
         "metadata": {
-            "name": name,
-            "namespace": namespace,
-            "labels": {"origin": ORIGIN},
-            "annotations": {reference_key(secret_name): secret_name},
+            "name": names.resource,
+            "namespace": names.namespace,
+            "labels": labels,
+            "annotations": {reference_key(name): name},
         },
-        "spec": {
-            "secretRefs": [{"name": secret_name}],
-            # The clean-up of a shoot's deletion leaves what has this label to gardener-resource-manager.
-            "injectLabels": {"shoot.gardener.cloud/no-cleanup": "true"},
-            "keepObjects": keep_objects,
-        },
+        "spec": {"secretRefs": [{"name": name}], **spec},
     }
+    return secret, resource
 
 
 def serialized(objects: Iterable[Object]) -> bytes:

@@ -1,6 +1,5 @@
 """The seed's chart as helm and as gardenlet render it, and objects as the API server would take them."""
 
-import importlib.util
 import json
 import subprocess
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 import yaml
 
+import controller_registration
 from equipment.control_plane import Api
 from equipment.tools import tool
 
@@ -37,7 +37,7 @@ def by_helm(values: object) -> Things:
 def by_gardenlet(values: object, directory: Path) -> Things:
     """The objects that gardenlet makes of the archive in a ControllerDeployment.  Raises RenderError."""
     archive = directory / "chart.tgz"
-    archive.write_bytes(_archived())
+    archive.write_bytes(controller_registration.archive(CHART))
     arguments = (str(archive), RELEASE, NAMESPACE, KUBERNETES)
     return _objects(_run(tool("chart-renderer"), *arguments, given=_json(values)))
 
@@ -64,16 +64,6 @@ def collection(api: Api, thing: dict[str, Any]) -> str:
 def key(thing: dict[str, Any]) -> tuple[str, str]:
     """By which objects of different renderers are the same."""
     return thing["kind"], thing["metadata"]["name"]
-
-
-def _archived() -> bytes:
-    spec = importlib.util.spec_from_file_location("controller_registration", "hacks/controller_registration.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    archive: bytes = module.archive(CHART)
-    return archive
 
 
 def _json(values: object) -> str:

@@ -47,10 +47,6 @@ def test_the_managed_resource_is_the_shoots_and_not_gardeners():
     assert resource["spec"]["keepObjects"] is False
 
 
-def test_objects_are_kept_where_that_is_said():
-    assert managed_resource(namespace="n", objects=THINGS, keep_objects=True)[1]["spec"]["keepObjects"] is True
-
-
 def test_the_same_installation_makes_the_same_bytes():
     one, other = (managed_resource(namespace="n", objects=objects(EVERYTHING)) for _ in range(2))
     assert json.dumps(one) == json.dumps(other)
