@@ -54,6 +54,7 @@ mutants: venv ## break the relay on purpose in a hundred places: each must fail 
 docs: venv ## write the generated pages anew
 	$(PY) hacks/make-flag-docs > docs/flags.md
 	$(PY) hacks/make-config-docs
+	$(PY) -m cri_resmgr.config.adjustment_schema > examples/adjustment-schema.yaml
 
 proto: venv ## write the *_pb2.py files anew
 	hacks/make-proto
