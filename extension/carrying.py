@@ -1,8 +1,8 @@
 """The ManagedResource that carries a shoot's objects, and its Secret: made, compared, taken away.
 
 Whatever is to be written is noted first (`expected`), so that a change that a watch brings can be told from our own.
-Secrets that are no longer referred to are left to Gardener's garbage collector, whose label they have; those of a
-ManagedResource that goes are deleted with it.
+Secrets of earlier forms are left to Gardener's garbage collector, whose label they have; when the ManagedResource has
+gone, all of them go.
 """
 
 import copy
@@ -10,13 +10,14 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from cri_resmgr.kube.clients import Client
 from cri_resmgr.kube.errors import Conflict, NotFound
-from cri_resmgr.kube.resources import Object
+from cri_resmgr.kube.resources import Collection, Object
 from extension.contract import MANAGED_RESOURCES, SECRETS
 from extension.rendering import managed_resource
-from extension.rendering.managed import NAME
+from extension.rendering.managed import COLLECTABLE, NAME, SECRET_PREFIX
 
 REFERENCE = "reference.resources.gardener.cloud/"
 SINCE = "cri-resmgr-extension.gardener.cloud/uninstall-since"
@@ -91,15 +92,21 @@ class Carrier:
             patch = {"spec": {"keepObjects": True}}
             await self._client.merge_patch(MANAGED_RESOURCES.within(namespace), NAME, patch)
 
-    async def take_away(self, current: Object) -> None:
-        """Delete a ManagedResource and the Secrets that it names; it stays until its objects are gone."""
-        namespace = current["metadata"]["namespace"]
+    async def take_away(self, namespace: str) -> None:
+        """Delete the ManagedResource; it stays until its objects are gone, for which its Secret is not needed."""
         self.expected.pop(namespace, None)
         with suppress(NotFound):
             await self._client.delete(MANAGED_RESOURCES.within(namespace), NAME)
-        for secret in _secrets(current):
-            with suppress(NotFound):
-                await self._client.delete(SECRETS.within(namespace), secret)
+
+    async def sweep(self, namespace: str) -> None:
+        """Delete all Secrets of ours, those of earlier forms too."""
+        secrets, selector = SECRETS.within(namespace), ",".join(f"{key}={value}" for key, value in COLLECTABLE.items())
+        ours = Collection(secrets, labels=selector, metadata_only=True)
+        found = [item["metadata"]["name"] async for page in self._client.pages(ours) for item in page.items]
+        for name in found:
+            if name.startswith(SECRET_PREFIX):
+                with suppress(NotFound):
+                    await self._client.delete(secrets, name)
 
     async def _has_secret(self, wanted: Cargo) -> bool:
         metadata = wanted.secret["metadata"]
@@ -117,7 +124,16 @@ class Carrier:
         if current is None:
             await self._client.create(resources, wanted.resource)
         elif not _is_same(current, wanted):
-            await self._client.replace(resources, _changed(current, wanted))
+            patch = _patch(current, _changed(current, wanted))
+            await self._client.merge_patch(resources, NAME, patch)
+
+
+def _patch(old: Any, new: Any) -> Any:
+    """The merge patch that makes the new one of the old one, whatever else changes meanwhile."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return new
+    changed = {key: _patch(old.get(key), value) for key, value in new.items() if old.get(key) != value}
+    return {**changed, **{key: None for key in old if key not in new}}
 
 
 def _is_same(current: Object, wanted: Cargo) -> bool:
@@ -134,7 +150,3 @@ def _changed(current: Object, wanted: Cargo) -> Object:
     changed["metadata"]["labels"] = {**labels, **metadata["labels"]}
     changed["metadata"]["annotations"] = {**others, **metadata["annotations"]}
     return changed
-
-
-def _secrets(current: Object) -> list[str]:
-    return [ref["name"] for ref in (current.get("spec") or {}).get("secretRefs") or () if ref.get("name")]

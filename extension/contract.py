@@ -24,6 +24,7 @@ NAMESPACES = Resource("v1", "namespaces")
 SECRETS = Resource("v1", "secrets")
 CONFIGMAPS = Resource("v1", "configmaps")
 
+SECONDS = len("2026-08-21T10:00:00")
 PROCESSING, SUCCEEDED, ERROR = "Processing", "Succeeded", "Error"
 
 
@@ -45,8 +46,12 @@ class Extension:
     version: str
     """The resourceVersion."""
     generation: int
+    observed: int
+    """The generation that the last operation was about."""
     operation: str
     """What the annotation asks for."""
+    requested: str
+    """When gardenlet has asked last; it waits for an answer that is not older."""
     deleted: str
     """Since when it is being deleted."""
     finalizers: tuple[str, ...]
@@ -64,6 +69,13 @@ class Extension:
         """Has its last operation succeeded?"""
         return self.last is not None and self.last.state == SUCCEEDED
 
+    @property
+    def answered(self) -> bool:
+        """Is the last operation about this generation, and not older than the last request?  Whole seconds count."""
+        if self.last is None or self.observed != self.generation:
+            return False
+        return self.last.updated[:SECONDS] >= self.requested[:SECONDS]  # both are UTC
+
 
 def is_of_our_type(thing: Object) -> bool:
     """Is it an Extension of our type that belongs to a shoot?"""
@@ -78,7 +90,9 @@ def extension(thing: Object) -> Extension:
         ref=ref_of(thing),
         version=metadata.get("resourceVersion", ""),
         generation=metadata.get("generation", 0),
+        observed=status.get("observedGeneration", 0),
         operation=annotation(thing, OPERATION),
+        requested=annotation(thing, TIMESTAMP),
         deleted=metadata.get("deletionTimestamp") or "",
         finalizers=tuple(metadata.get("finalizers") or ()),
         provider_config=spec.get("providerConfig"),

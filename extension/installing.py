@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from extension.carrying import Cargo, cargo
-from extension.checking import Checker
+from extension.checking import SHORT_CHARS, Checker
 from extension.clusters import Pool, Shoot
 from extension.configs import Base, checked, merged
 from extension.contract import Extension
@@ -34,7 +34,10 @@ class Installer:
         Raises ConfigurationProblem for its owner's mistakes, BaseProblem for the operator's, NotYet if the operator's
         configurations cannot be read.
         """
-        return cargo(found.ref.namespace, objects(await self._installation(found, shoot)))
+        installation = await self._installation(found, shoot)
+        if sum(map(len, installation.configs.values())) <= SHORT_CHARS:
+            return cargo(found.ref.namespace, objects(installation))
+        return cargo(found.ref.namespace, await asyncio.to_thread(objects, installation))
 
     async def _installation(self, found: Extension, shoot: Shoot) -> Installation:
         wanted = parse(found.provider_config)

@@ -52,5 +52,9 @@ def _operation(extension: Extension) -> Operation:
 
 
 def is_asked(extension: Extension) -> bool:
-    """Does somebody wait for us, so that the status must say how it went, even if nothing changes?"""
-    return extension.operation in ASKING or bool(extension.deleted) or not extension.settled
+    """Does somebody wait for us, so that the status must say how it went, even if nothing changes?
+
+    A request that was taken off the object by somebody who died then is known by its time.
+    """
+    idle = extension.settled and extension.answered
+    return extension.operation in ASKING or bool(extension.deleted) or not idle

@@ -8,7 +8,7 @@ spec changes, since that may be what repairs it; and it is looked at again when 
 from dataclasses import dataclass
 
 from cri_resmgr.kube.resources import Object
-from extension.contract import MIGRATE, TIMESTAMP, annotation, extension, is_of_our_type
+from extension.contract import MIGRATE, extension, is_of_our_type
 from extension.operations import ASKING, Operation
 
 
@@ -17,18 +17,18 @@ class Sight:
     """What is kept of an Extension while nothing happens to it."""
 
     operation: str
-    timestamp: str
+    requested: str
     generation: int
     deleting: bool
     unfinished: bool
-    """Its last operation has not succeeded, or there was none."""
+    """Its last operation has not succeeded, or is older than what gardenlet asks for."""
     leaving: bool
     """It is being deleted or migrated: its ManagedResource is on its way out."""
 
     @property
     def reason(self) -> tuple[str, str, int, bool]:
         """What must change for work to begin."""
-        return self.operation, self.timestamp, self.generation, self.deleting
+        return self.operation, self.requested, self.generation, self.deleting
 
     @property
     def asking(self) -> bool:
@@ -39,7 +39,7 @@ class Sight:
         """Is what has changed a reason to work?"""
         if self.reason == old.reason:
             return False
-        repaired = self.unfinished and self.generation != old.generation
+        repaired = old.unfinished and self.generation != old.generation
         return self.operation in ASKING or self.deleting or repaired
 
 
@@ -51,9 +51,9 @@ def sight(thing: Object) -> Sight | None:
     migrating = seen.operation == MIGRATE or (seen.last is not None and seen.last.kind == Operation.MIGRATE.value)
     return Sight(
         operation=seen.operation,
-        timestamp=annotation(thing, TIMESTAMP),
+        requested=seen.requested,
         generation=seen.generation,
         deleting=bool(seen.deleted),
-        unfinished=not seen.settled,
+        unfinished=not (seen.settled and seen.answered),
         leaving=bool(seen.deleted) or migrating,
     )

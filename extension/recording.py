@@ -6,7 +6,7 @@ Whatever somebody else changes meanwhile is read again and kept; an object that 
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -15,11 +15,13 @@ from cri_resmgr.kube.clients import Client
 from cri_resmgr.kube.errors import ApiError, Conflict, NotFound
 from cri_resmgr.kube.resources import Ref, Resource
 from extension import finalizing, statuses
-from extension.contract import ERROR, EXTENSIONS, Extension, extension
+from extension.contract import ERROR, EXTENSIONS, Extension, extension, time_of
 from extension.errors import codes
 from extension.operations import Operation
 
 ATTEMPTS = 5
+SKEW = timedelta(minutes=5)
+"""By how much a clock may be ahead of ours and still be believed."""
 
 log = structlog.get_logger("extension")
 
@@ -48,14 +50,14 @@ class Recorder:
 
     async def begin(self, found: Extension, operation: Operation) -> None:
         """Say that work has begun."""
-        await self._write(found, statuses.processing(operation, now=self.now()))
+        await self._write(found, statuses.processing(operation, now=self._time(found)))
 
     async def fail(self, found: Extension, operation: Operation, reason: Exception | str) -> None:
         """Say that work has not ended well, if that can be said."""
         known = isinstance(reason, Error | str)
         text = statuses.failure(operation, str(reason) if known else f"{type(reason).__name__}: {reason}")
         said = codes(reason) if isinstance(reason, Exception) else ()
-        patch = statuses.failed(operation, text=text, codes=said, generation=found.generation, now=self.now())
+        patch = statuses.failed(operation, text=text, codes=said, generation=found.generation, now=self._time(found))
         try:
             await self._write(found, patch)
         except ApiError as error:
@@ -69,7 +71,7 @@ class Recorder:
 
     async def finish(self, found: Extension, operation: Operation) -> None:
         """Say that work has ended well, and let go of what belongs to it."""
-        patch = statuses.succeeded(operation, generation=found.generation, now=self.now())
+        patch = statuses.succeeded(operation, generation=found.generation, now=self._time(found))
         with suppress(NotFound):
             await self._write(found, patch)
             if operation is Operation.DELETE:
@@ -78,6 +80,14 @@ class Recorder:
                 await self.client.merge_patch(_there(found.ref), found.ref.name, finalizing.abandoned())
             if operation in {Operation.MIGRATE, Operation.RESTORE}:
                 await self.client.merge_patch(_there(found.ref), found.ref.name, finalizing.answered())
+
+    def _time(self, found: Extension) -> datetime:
+        """Now, or when gardenlet has asked: its clock may be ahead of ours, and it takes no older answer."""
+        now = self.now()
+        with suppress(ValueError, TypeError):
+            requested = time_of(found.requested)
+            return max(now, requested) if requested - now < SKEW else now
+        return now
 
     async def _release(self, ref: Ref) -> None:
         for _ in range(ATTEMPTS):

@@ -51,22 +51,22 @@ class Remover:
     async def step(self, namespace: str, shoot: Shoot, manner: Manner) -> str:
         """Go on; returns what is still to come, in words, and empty when everything is gone."""
         current = await self.carrier.find(namespace)
-        if current is None:
-            return ""
-        if "deletionTimestamp" not in current["metadata"]:
+        if current is not None and "deletionTimestamp" not in current["metadata"]:
             if manner is Manner.CLEAN and (rest := await self._uncleaned(current, shoot)):
                 return rest
             if manner is Manner.KEEPING:
                 await self.carrier.keep_objects(namespace)
-            await self.carrier.take_away(current)
+            await self.carrier.take_away(namespace)
             current = await self.carrier.find(namespace)
-        return "" if current is None else f"the objects are being deleted: {blocked(current)}"
+        if current is not None:
+            return f"the objects are being deleted: {blocked(current)}"
+        await self.carrier.sweep(namespace)
+        return ""
 
     async def force(self, namespace: str) -> None:
         """Take it away without waiting for anything: the shoot may be gone already."""
-        current = await self.carrier.find(namespace)
-        if current is not None:
-            await self.carrier.take_away(current)
+        await self.carrier.take_away(namespace)
+        await self.carrier.sweep(namespace)
 
     async def _uncleaned(self, current: Object, shoot: Shoot) -> str:
         """What keeps us from going on, empty if nothing does or it has taken too long."""

@@ -20,6 +20,7 @@ CONFIRMATION = "confirmation.gardener.cloud/deletion"
 FORCE_DELETION = "confirmation.gardener.cloud/force-deletion"
 MERGE_PATCH = "application/merge-patch+json"
 POLL_S = 0.05
+ATTEMPTS = 20
 FATAL_CODES = frozenset({
     "ERR_INFRA_UNAUTHENTICATED", "ERR_INFRA_UNAUTHORIZED", "ERR_INFRA_DEPENDENCIES", "ERR_INFRA_QUOTA_EXCEEDED",
     "ERR_INFRA_RATE_LIMITS_EXCEEDED", "ERR_CONFIGURATION_PROBLEM", "ERR_PROBLEMATIC_WEBHOOK",
@@ -179,10 +180,23 @@ class Gardenlet:
         body = {"apiVersion": EXTENSIONS, "kind": "Extension", "metadata": metadata}
         given = {key: value for key, value in spec.items() if value is not None}
         if not self._made(path_of(shoot).rpartition("/")[0], {**body, "spec": given}):
-            found = self._api("GET", path_of(shoot))
-            found["metadata"].setdefault("annotations", {}).update(metadata["annotations"])
-            self._api("PUT", path_of(shoot), {**found, "spec": {**found["spec"], "providerConfig": None, **given}})
+            self._redeploy(shoot, metadata["annotations"], given)
         return stamp
+
+    def _redeploy(self, shoot: Shoot, notes: Mapping[str, str], given: Mapping[str, Any]) -> None:
+        """Change it whatever others write meanwhile: gardenlet's patch has no resourceVersion."""
+        for _ in range(ATTEMPTS):
+            found = self._api("GET", path_of(shoot))
+            found["metadata"].setdefault("annotations", {}).update(notes)
+            spec = {**found["spec"], "providerConfig": None, **given}
+            try:
+                self._api("PUT", path_of(shoot), {**found, "spec": spec})
+            except ApiError as error:
+                if error.status != 409:
+                    raise
+            else:
+                return
+        raise TimeoutError(f"{path_of(shoot)} is changed by others all the time")
 
     def _annotate(self, shoot: Shoot, operation: str) -> None:
         body = {"metadata": {"annotations": {OPERATION: operation, TIMESTAMP: _now()}}}
