@@ -68,7 +68,9 @@ def run(command: Sequence[str | Path], *, cwd: Path) -> str:
         stdin=subprocess.DEVNULL,
     )  # fmt: skip
     if done.returncode:
-        raise SystemExit(f"{' '.join(map(str, command))} failed with {done.returncode}:\n{done.stderr.strip()}")
+        raise SystemExit(
+            f"{' '.join(map(str, command))} failed with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr.strip()}"
+        )
     return done.stdout
 
 
