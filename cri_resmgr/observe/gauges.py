@@ -6,13 +6,16 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cri_resmgr.policies.contract import Pool
-from cri_resmgr.state.ledger import Ledger
-from cri_resmgr.state.store import Store
-from cri_resmgr.state.writer import Writer
 from cri_resmgr.values import cpusets
 from cri_resmgr.values.workloads import State
+
+if TYPE_CHECKING:  # the agent reads `of_process` and has neither store nor policy: 3 MiB
+    from cri_resmgr.policies.contract import Pool
+    from cri_resmgr.state.ledger import Ledger
+    from cri_resmgr.state.store import Store
+    from cri_resmgr.state.writer import Writer
 
 Reading = float | Mapping[str, float]
 
@@ -27,7 +30,7 @@ class Gauge:
     label: str = ""
 
 
-def of_state(ledger: Ledger, store: Store, writer: Writer) -> tuple[Gauge, ...]:
+def of_state(ledger: "Ledger", store: "Store", writer: "Writer") -> tuple[Gauge, ...]:
     """What runs, and how its store is."""
 
     def containers() -> Mapping[str, float]:
@@ -44,10 +47,10 @@ def of_state(ledger: Ledger, store: Store, writer: Writer) -> tuple[Gauge, ...]:
     )
 
 
-def of_pools(pools: Callable[[], Sequence[Pool]], ledger: Ledger) -> tuple[Gauge, ...]:
+def of_pools(pools: "Callable[[], Sequence[Pool]]", ledger: "Ledger") -> tuple[Gauge, ...]:
     """What the policy's pools have, what of it is taken, and by how many; nothing for a policy without pools."""
 
-    def each(read: Callable[[Pool], float]) -> Callable[[], Reading]:
+    def each(read: "Callable[[Pool], float]") -> Callable[[], Reading]:
         return lambda: {pool.name: read(pool) for pool in pools()}
 
     def containers() -> Mapping[str, float]:
