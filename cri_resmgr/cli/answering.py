@@ -1,15 +1,15 @@
 """What the daemon answers on `cri-resmgr-config.sock`: see `config.protocol` for what may be asked.
 
-A configuration is taken into use to its end even if the agent does not wait for it.  What cannot be read as a message
-is refused with gRPC's status; what can, and cannot be used, has its verdict in the answer.
+A configuration, or a set of adjustments, is taken into use to its end even if the agent does not wait for it.  What
+cannot be read as a message is refused with gRPC's status; what can, and cannot be used, has its verdict in the answer.
 """
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -20,7 +20,7 @@ from cri_resmgr.cli.node import Node
 from cri_resmgr.config import protocol
 from cri_resmgr.config import settings as settings_
 from cri_resmgr.config.protocol import Verdict
-from cri_resmgr.errors import BadInput, Error
+from cri_resmgr.errors import BadInput, Degraded, Error
 from cri_resmgr.policies.contract import Policy
 from cri_resmgr.values import cpusets
 from cri_resmgr.wire import grpc, sockets
@@ -48,34 +48,47 @@ class Answers:
     ) -> None:
         self._flags, self._applier, self._node = flags, applier, node
         self._reasons, self._metrics = reasons, metrics
-        self._applying: set[asyncio.Task[None]] = set()
+        self._applying: set[asyncio.Task[Any]] = set()
         self._measured: tuple[Policy, dict[str, int] | None] | None = None
 
     def handlers(self) -> dict[str, Handler]:
         """Who answers which method."""
-        return {protocol.SET_CONFIG: self.set_config, protocol.STATUS: self.status, protocol.METRICS: self.metrics}
+        return {
+            protocol.SET_CONFIG: self.set_config,
+            protocol.SET_ADJUSTMENTS: self.set_adjustments,
+            protocol.STATUS: self.status,
+            protocol.METRICS: self.metrics,
+        }
 
     async def set_config(self, message: bytes) -> bytes:
         """Take a configuration into use."""
         pushed = _read(protocol.read_config, message)
         log.info("config.pushed", source=pushed.source, version=pushed.version, node=pushed.node)
-        task = asyncio.get_running_loop().create_task(self._apply(pushed.settings), name="applying a configuration")
-        self._applying.add(task)
-        task.add_done_callback(self._applying.discard)
         try:
-            await asyncio.shield(task)
+            await self._to_the_end(self._apply(pushed.settings), "applying a configuration")
         except Error as refusal:
             return protocol.write_verdict(Verdict(str(refusal), self._applier.settings.digest))
         return protocol.write_verdict(Verdict("", self._applier.settings.digest))
 
+    async def set_adjustments(self, message: bytes) -> bytes:
+        """Bring adjustments into force; UNAVAILABLE, and as before, while the policy gives no answer."""
+        pushed = _read(protocol.read_adjustments, message)
+        log.info("adjustments.pushed", count=len(pushed.texts), digest=pushed.digest[:12], node=pushed.node)
+        try:
+            errors = await self._to_the_end(self._node.adjuster.apply(pushed.texts, pushed.digest), "adjusting")
+        except Degraded as error:
+            raise Status(grpc.UNAVAILABLE, str(error)) from error
+        return protocol.write_errors(errors)
+
     async def status(self, message: bytes) -> bytes:
         """How the node is."""
         number, events = self._node.events.since(_read(protocol.read_status_question, message))
-        settings = self._applier.settings
+        settings, adjuster = self._applier.settings, self._node.adjuster
         said = {
             "policy": settings.policy.active,
             "capacity": self._capacity(),
             "config": {"source": settings.source, "digest": settings.digest, "error": self._applier.error},
+            "adjustments": {"digest": adjuster.digest, "in_force": len(adjuster), "errors": adjuster.errors},
             "health": list(self._reasons()),
             "events": [asdict(event) for event in events],
             "next": number,
@@ -91,6 +104,13 @@ class Answers:
         for task in self._applying:
             task.cancel()
         await asyncio.gather(*self._applying, return_exceptions=True)
+
+    async def _to_the_end(self, work: Coroutine[Any, Any, T], name: str) -> T:
+        """Wait for work that goes on even if the agent does not wait for it."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._applying.add(task)
+        task.add_done_callback(self._applying.discard)
+        return await asyncio.shield(task)
 
     def _capacity(self) -> dict[str, int] | None:
         """What the policy has to give, None if it has no pools; the same as long as it is the same policy."""

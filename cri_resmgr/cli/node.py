@@ -13,6 +13,7 @@ from cri_resmgr.cri import methods
 from cri_resmgr.cri.runtime import Runtime
 from cri_resmgr.host.cgroups import effective_of
 from cri_resmgr.host.hints import hints
+from cri_resmgr.manager.adjusting import Adjuster
 from cri_resmgr.manager.book import Book
 from cri_resmgr.manager.containers import Containers
 from cri_resmgr.manager.deciding import Decider
@@ -40,7 +41,7 @@ from cri_resmgr.relay.server import Relay
 from cri_resmgr.state.ledger import Ledger
 from cri_resmgr.state.store import Store
 from cri_resmgr.state.writer import Writer
-from cri_resmgr.values import machine_texts
+from cri_resmgr.values import adjustments, machine_texts
 from cri_resmgr.values.events import META_KEY, Kind
 from cri_resmgr.values.workloads import Container
 from cri_resmgr.wire.client import Client
@@ -60,6 +61,7 @@ class Node:
     enforcer: Enforcer
     unplaced: Unplaced
     events: Events
+    adjuster: Adjuster
     exports: Exports
     drift: Drift
     reconciler: Reconciler
@@ -128,6 +130,7 @@ def _built(store: Store, flags: Flags, settings: Settings, *, site: Site, runtim
         enforcer=enforcer,
         unplaced=unplaced,
         events=events,
+        adjuster=Adjuster(book, decider, writer, events=events, stored=store.get(adjustments.META_KEY)),
         exports=exports,
         drift=Drift(ledger, events, means=means),
         reconciler=reconciler,

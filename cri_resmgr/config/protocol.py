@@ -8,11 +8,14 @@ bytes: `wire.server` in the daemon, grpcio in the agent.  A field that a newer p
     policy       the active one
     capacity     {cpus, reserved}: how many it has, and how many of these are reserved; null if it does not say
     config       {source, digest, error}: what is in use, and why the last one was refused, "" if it was not
+    adjustments  {digest, in_force, errors}: the set that was given last, how many are in force, and what is amiss
     health       [reason]: empty when all is well
     events       [{kind, text, first_s, last_s, count, namespace, pod, pod_uid, container}], oldest first
     next         what to ask for next time to hear of later events only
 """
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -21,7 +24,9 @@ from google.protobuf.message import DecodeError, Message
 from cri_resmgr.config import protocol_pb2 as pb
 
 SERVICE = "criresmgr.config.v1.Config"
-SET_CONFIG, STATUS, METRICS = (f"/{SERVICE}/{method}" for method in ("SetConfig", "Status", "Metrics"))
+SET_CONFIG, SET_ADJUSTMENTS, STATUS, METRICS = (
+    f"/{SERVICE}/{method}" for method in ("SetConfig", "SetAdjustments", "Status", "Metrics")
+)
 
 M = TypeVar("M", bound=Message)
 
@@ -48,6 +53,15 @@ class Verdict:
     digest: str
 
 
+@dataclass(frozen=True, slots=True)
+class Adjustments:
+    """A set of adjustments that the agent gives: texts of `values.adjustments` by name; `digest` is its name."""
+
+    node: str
+    digest: str
+    texts: Mapping[str, str]
+
+
 def write_config(pushed: Pushed) -> bytes:
     """The request of SetConfig."""
     return pb.SetConfigRequest(
@@ -70,6 +84,34 @@ def read_verdict(data: bytes) -> Verdict:
     """The same on the other side."""
     found = _read(pb.SetConfigReply(), data)
     return Verdict(found.error, found.digest)
+
+
+def write_adjustments(pushed: Adjustments) -> bytes:
+    """The request of SetAdjustments."""
+    message = pb.SetAdjustmentsRequest(node_name=pushed.node, digest=pushed.digest)
+    for name, text in pushed.texts.items():
+        message.adjustments.add(name=name, text=text)
+    return message.SerializeToString()
+
+
+def read_adjustments(data: bytes) -> Adjustments:
+    """The same on the other side."""
+    found = _read(pb.SetAdjustmentsRequest(), data)
+    return Adjustments(found.node_name, found.digest, {one.name: one.text for one in found.adjustments})
+
+
+def write_errors(errors: Mapping[str, Mapping[str, str]]) -> bytes:
+    """The reply of SetAdjustments: what is amiss, by adjustment."""
+    return pb.SetAdjustmentsReply(errors=json.dumps(errors)).SerializeToString()
+
+
+def read_errors(data: bytes) -> dict[str, dict[str, str]]:
+    """The same on the other side."""
+    try:
+        found = json.loads(_read(pb.SetAdjustmentsReply(), data).errors or "{}")
+        return {str(name): {str(key): str(text) for key, text in said.items()} for name, said in found.items()}
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise Unreadable(f"these are no errors of adjustments: {error}") from error
 
 
 def write_status_question(events_since: int) -> bytes:

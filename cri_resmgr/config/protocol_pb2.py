@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n cri_resmgr/config/protocol.proto\x12\x13\x63riresmgr.config.v1\"a\n\x10SetConfigRequest\x12\x11\n\tnode_name\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x18\n\x10resource_version\x18\x03 \x01(\t\x12\x10\n\x08settings\x18\x04 \x01(\t\"/\n\x0eSetConfigReply\x12\r\n\x05\x65rror\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\"%\n\rStatusRequest\x12\x14\n\x0c\x65vents_since\x18\x01 \x01(\x04\"\x1d\n\x0bStatusReply\x12\x0e\n\x06status\x18\x01 \x01(\t\"\x10\n\x0eMetricsRequest\"\x1c\n\x0cMetricsReply\x12\x0c\n\x04text\x18\x01 \x01(\t2\x84\x02\n\x06\x43onfig\x12W\n\tSetConfig\x12%.criresmgr.config.v1.SetConfigRequest\x1a#.criresmgr.config.v1.SetConfigReply\x12N\n\x06Status\x12\".criresmgr.config.v1.StatusRequest\x1a .criresmgr.config.v1.StatusReply\x12Q\n\x07Metrics\x12#.criresmgr.config.v1.MetricsRequest\x1a!.criresmgr.config.v1.MetricsReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n cri_resmgr/config/protocol.proto\x12\x13\x63riresmgr.config.v1\"a\n\x10SetConfigRequest\x12\x11\n\tnode_name\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x18\n\x10resource_version\x18\x03 \x01(\t\x12\x10\n\x08settings\x18\x04 \x01(\t\"/\n\x0eSetConfigReply\x12\r\n\x05\x65rror\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\"(\n\nAdjustment\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"p\n\x15SetAdjustmentsRequest\x12\x11\n\tnode_name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x34\n\x0b\x61\x64justments\x18\x03 \x03(\x0b\x32\x1f.criresmgr.config.v1.Adjustment\"%\n\x13SetAdjustmentsReply\x12\x0e\n\x06\x65rrors\x18\x01 \x01(\t\"%\n\rStatusRequest\x12\x14\n\x0c\x65vents_since\x18\x01 \x01(\x04\"\x1d\n\x0bStatusReply\x12\x0e\n\x06status\x18\x01 \x01(\t\"\x10\n\x0eMetricsRequest\"\x1c\n\x0cMetricsReply\x12\x0c\n\x04text\x18\x01 \x01(\t2\xec\x02\n\x06\x43onfig\x12W\n\tSetConfig\x12%.criresmgr.config.v1.SetConfigRequest\x1a#.criresmgr.config.v1.SetConfigReply\x12\x66\n\x0eSetAdjustments\x12*.criresmgr.config.v1.SetAdjustmentsRequest\x1a(.criresmgr.config.v1.SetAdjustmentsReply\x12N\n\x06Status\x12\".criresmgr.config.v1.StatusRequest\x1a .criresmgr.config.v1.StatusReply\x12Q\n\x07Metrics\x12#.criresmgr.config.v1.MetricsRequest\x1a!.criresmgr.config.v1.MetricsReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,14 +35,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SETCONFIGREQUEST']._serialized_end=154
   _globals['_SETCONFIGREPLY']._serialized_start=156
   _globals['_SETCONFIGREPLY']._serialized_end=203
-  _globals['_STATUSREQUEST']._serialized_start=205
-  _globals['_STATUSREQUEST']._serialized_end=242
-  _globals['_STATUSREPLY']._serialized_start=244
-  _globals['_STATUSREPLY']._serialized_end=273
-  _globals['_METRICSREQUEST']._serialized_start=275
-  _globals['_METRICSREQUEST']._serialized_end=291
-  _globals['_METRICSREPLY']._serialized_start=293
-  _globals['_METRICSREPLY']._serialized_end=321
-  _globals['_CONFIG']._serialized_start=324
-  _globals['_CONFIG']._serialized_end=584
+  _globals['_ADJUSTMENT']._serialized_start=205
+  _globals['_ADJUSTMENT']._serialized_end=245
+  _globals['_SETADJUSTMENTSREQUEST']._serialized_start=247
+  _globals['_SETADJUSTMENTSREQUEST']._serialized_end=359
+  _globals['_SETADJUSTMENTSREPLY']._serialized_start=361
+  _globals['_SETADJUSTMENTSREPLY']._serialized_end=398
+  _globals['_STATUSREQUEST']._serialized_start=400
+  _globals['_STATUSREQUEST']._serialized_end=437
+  _globals['_STATUSREPLY']._serialized_start=439
+  _globals['_STATUSREPLY']._serialized_end=468
+  _globals['_METRICSREQUEST']._serialized_start=470
+  _globals['_METRICSREQUEST']._serialized_end=486
+  _globals['_METRICSREPLY']._serialized_start=488
+  _globals['_METRICSREPLY']._serialized_end=516
+  _globals['_CONFIG']._serialized_start=519
+  _globals['_CONFIG']._serialized_end=883
 # @@protoc_insertion_point(module_scope)

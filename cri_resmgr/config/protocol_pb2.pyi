@@ -1,6 +1,8 @@
+from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from typing import ClassVar as _ClassVar, Optional as _Optional
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
@@ -23,6 +25,30 @@ class SetConfigReply(_message.Message):
     error: str
     digest: str
     def __init__(self, error: _Optional[str] = ..., digest: _Optional[str] = ...) -> None: ...
+
+class Adjustment(_message.Message):
+    __slots__ = ("name", "text")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    text: str
+    def __init__(self, name: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
+
+class SetAdjustmentsRequest(_message.Message):
+    __slots__ = ("node_name", "digest", "adjustments")
+    NODE_NAME_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    ADJUSTMENTS_FIELD_NUMBER: _ClassVar[int]
+    node_name: str
+    digest: str
+    adjustments: _containers.RepeatedCompositeFieldContainer[Adjustment]
+    def __init__(self, node_name: _Optional[str] = ..., digest: _Optional[str] = ..., adjustments: _Optional[_Iterable[_Union[Adjustment, _Mapping[str, object]]]] = ...) -> None: ...
+
+class SetAdjustmentsReply(_message.Message):
+    __slots__ = ("errors",)
+    ERRORS_FIELD_NUMBER: _ClassVar[int]
+    errors: str
+    def __init__(self, errors: _Optional[str] = ...) -> None: ...
 
 class StatusRequest(_message.Message):
     __slots__ = ("events_since",)

@@ -22,16 +22,16 @@ from typing import TypeVar
 
 import structlog
 
-from cri_resmgr.manager import adjusting_errors
 from cri_resmgr.manager.adjusting_decisions import answers
-from cri_resmgr.manager.adjusting_errors import Errors, effective, not_applied
+from cri_resmgr.manager.adjusting_errors import effective, not_applied
 from cri_resmgr.manager.adjusting_scopes import Scopes
 from cri_resmgr.manager.book import Book
 from cri_resmgr.manager.deciding import Decider
 from cri_resmgr.manager.events import Events
 from cri_resmgr.manager.turns import within
 from cri_resmgr.state.writer import Writer
-from cri_resmgr.values.adjustments import ERRORS_META_KEY, META_KEY, Adjusted, Adjustment, read
+from cri_resmgr.values.adjusting_errors import Errors, add, listed, rejected
+from cri_resmgr.values.adjustments import ERRORS_META_KEY, META_KEY, Adjusted, kept, read
 from cri_resmgr.values.events import Kind
 from cri_resmgr.values.resources import Resources
 from cri_resmgr.values.workloads import Container
@@ -81,7 +81,7 @@ class Adjuster:
         for container in self._alive(self._late):
             matching = self._scopes.of(container, self._book.placing.pod_of(container))
             if text := self._effective(container)[1]:
-                adjusting_errors.add(found, (one.name for one in matching), _called(container), text)
+                add(found, (one.name for one in matching), _called(container), text)
         return found
 
     def adjusted(self, container: Container) -> Container:
@@ -149,7 +149,7 @@ class Adjuster:
         matching = scopes.of(container, pod)
         wanted[container.key], problem = effective(matching, container, pod)
         if problem:
-            adjusting_errors.add(errors, (one.name for one in matching), _called(container), problem)
+            add(errors, (one.name for one in matching), _called(container), problem)
 
     def _placed(self, wanted: Mapping[str, Adjusted]) -> Errors:
         """Let the policy decide about all that change, at once; what it refuses."""
@@ -163,7 +163,7 @@ class Adjuster:
         placing = self._book.placing
         decisions, refusals = answers(self._decider, [(wish, placing.pod_of(wish)) for wish in wishes])
         for key, text in refusals.items():
-            adjusting_errors.add(errors, [wanted[key].by], _called(holders[key]), text)
+            add(errors, [wanted[key].by], _called(holders[key]), text)
         if not errors:
             placing.adjust(wishes, decisions)
         return errors
@@ -177,8 +177,8 @@ class Adjuster:
 
     def _reject(self, errors: Errors, pushed: Mapping[str, str]) -> None:
         unchanged = {name for name, text in self._texts.items() if pushed.get(name) == text}
-        self._errors = adjusting_errors.rejected(errors, pushed.keys(), unchanged)
-        said = adjusting_errors.listed(errors)
+        self._errors = rejected(errors, pushed.keys(), unchanged)
+        said = listed(errors)
         beyond = f" and {len(said) - _SHOWN} more" if len(said) > _SHOWN else ""
         text = f"{'; '.join(said[:_SHOWN])}{beyond}"
         log.warning("adjustments.rejected", count=len(pushed), error=text)
@@ -217,17 +217,8 @@ def _called(container: Container) -> str:
 
 def _restored(stored: str | None) -> tuple[Scopes, dict[str, str]]:
     scopes, texts = Scopes(), dict[str, str]()
-    with suppress(ValueError, TypeError):
-        texts = dict(json.loads(stored or "[]"))
-    for name, text in tuple(texts.items()):
-        try:
-            scopes.add(read(name, text))
-        except ValueError as error:  # of another version; the agent gives it again
-            log.warning("adjustment.unreadable", adjustment=name, error=str(error))
-            del texts[name]
+    for text, adjustment in kept(stored):
+        with suppress(ValueError):  # a statement of another version; the agent gives it again
+            scopes.add(adjustment)
+            texts[adjustment.name] = text
     return scopes, texts
-
-
-def in_force(stored: str | None) -> tuple[Adjustment, ...]:
-    """The adjustments in a store's text, for whoever reads it beside the daemon."""
-    return tuple(_restored(stored)[0].adjustments.values())

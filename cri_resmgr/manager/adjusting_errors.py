@@ -1,18 +1,11 @@
-"""What is said about adjustments that are not in force, or only in part: by adjustment, a key, and a sentence.
+"""What a container gets of the adjustments that have it in their scope, or why it cannot, and what nobody here applies."""
 
-The keys are the predecessor's: the id of a container, the name of the adjustment, or `cache` for what is about all of
-an update.  An adjustment about which there is nothing to say is not there.
-"""
-
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from cri_resmgr.policies.requirements import Qos, qos_of
 from cri_resmgr.values.adjustments import UNADJUSTED, Adjusted, Adjustment, Effect
 from cri_resmgr.values.workloads import Container, Pod
 
-Errors = dict[str, dict[str, str]]
-
-CACHE = "cache"
 CONTROLLERS: frozenset[str] = frozenset()
 """Those of `rdt`, `blockio` and `memory` that this build has."""
 _CLASSES: tuple[tuple[str, str, Callable[[Effect], str | None]], ...] = (
@@ -39,12 +32,6 @@ def effective(matching: Sequence[Adjustment], container: Container, pod: Pod) ->
     return Adjusted(one.name, one.effect), ""
 
 
-def add(errors: Errors, names: Iterable[str], key: str, text: str) -> None:
-    """Say something about each of these."""
-    for name in names:
-        errors.setdefault(name, {})[key] = text
-
-
 def not_applied(adjustment: Adjustment) -> str:
     """What of an adjustment nobody on this node can apply, "" if nothing."""
     missing = [
@@ -53,16 +40,3 @@ def not_applied(adjustment: Adjustment) -> str:
         if (said := of(adjustment.effect)) is not None and controller not in CONTROLLERS
     ]
     return f"not applied on this node: {', '.join(missing)}" if missing else ""
-
-
-def rejected(errors: Errors, pushed: Collection[str], unchanged: Collection[str]) -> Errors:
-    """The errors of an update that was rejected: also for those that are not in force because of others."""
-    causes = ",".join(sorted(errors))
-    text = f"cache: this update was rejected because of {causes}; what was in force before stays"
-    innocent = {name: {CACHE: text} for name in pushed if name not in errors and name not in unchanged}
-    return {**errors, **innocent}
-
-
-def listed(errors: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """Each sentence once, for events and logs."""
-    return sorted({text for one in errors.values() for text in one.values()})

@@ -8,7 +8,8 @@ Between agent and daemon, and in the store, an adjustment is a name and a JSON t
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -146,6 +147,14 @@ def read(name: str, text: str) -> Adjustment:
         return Adjustment(name, scopes, effect_of(said["effect"]))
     except (TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError(f"this is no adjustment: {type(error).__name__}: {error}") from error
+
+
+def kept(stored: str | None) -> Iterator[tuple[str, Adjustment]]:
+    """Texts and adjustments that stand under `META_KEY`, without what this version does not understand."""
+    with suppress(ValueError, TypeError, RecursionError):
+        for name, text in json.loads(stored or "[]"):
+            with suppress(ValueError):
+                yield text, read(name, text)
 
 
 def plain(effect: Effect) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What the node agent says to the daemon, said by a test; the client is grpcio's."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import grpc
 
 from cri_resmgr.config import check, protocol
 from cri_resmgr.config.protocol import Pushed, Verdict
+from cri_resmgr.values.adjustments import Adjustment, written
 
 DEADLINE_S = 60
 OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
@@ -33,6 +35,12 @@ class Agent:
         """Give what may be no settings at all."""
         pushed = Pushed("node-1", source, version, settings)
         return protocol.read_verdict(self.ask(protocol.SET_CONFIG, protocol.write_config(pushed)))
+
+    def adjust(self, adjustments: Iterable[Adjustment], digest: str = "1") -> dict[str, dict[str, str]]:
+        """Give a set of adjustments; what is amiss."""
+        texts = {one.name: written(one) for one in adjustments}
+        message = protocol.write_adjustments(protocol.Adjustments("node-1", digest, texts))
+        return protocol.read_errors(self.ask(protocol.SET_ADJUSTMENTS, message))
 
     def status(self, since: int = 0) -> dict[str, Any]:
         """How the daemon says it is."""

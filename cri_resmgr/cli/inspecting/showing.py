@@ -14,6 +14,16 @@ _COLUMNS = 80
 _MARGIN = 12
 _SHOWN_EVENTS = 20
 _SHOWN_MEMBERS = 3
+_SHOWN_ADJUSTMENTS = 10
+_ADJUSTED = {
+    "cpu_request_millicpu": "CPU request",
+    "cpu_limit_millicpu": "CPU limit",
+    "memory_request_bytes": "memory request",
+    "memory_limit_bytes": "memory limit",
+    "rdt_class": "RDT class",
+    "blockio_class": "block I/O class",
+    "toptier_limit_bytes": "top tier limit",
+}
 _FIELDS = (("CPUs", "cpuset_cpus"), ("memory", "cpuset_mems"), ("shares", "cpu_shares"))
 
 
@@ -23,6 +33,7 @@ def container(said: Values) -> Iterator[str]:
     lines = [
         *_fact("state", _state(said)),
         *_fact("wants", _wish(said["requirements"])),
+        *_fact("adjusted", *_adjustment(said["adjustment"])),
         *_fact("holds", _holding(said["holding"])),
         *_fact("because", *said["reasons"]),
         *_fact("ignored", *said["requirements"]["problems"]),
@@ -46,6 +57,7 @@ def node(said: Values) -> Iterator[str]:
     yield from _fact("containers", str(len(there["alive"])))
     for word in ("adopted", "unplaced", "pending"):
         yield from _fact(word, ", ".join(there[word]))
+    yield from _fact("adjusted", *_adjustments(said["adjustments"]))
     yield from _fact("warning", *said["warnings"])
     yield from _fact("problem", *said["problems"])
     if said["pools"]:
@@ -94,6 +106,30 @@ def _wish(wanted: Values) -> str:
     return f"{wanted['qos']}, {cpu} CPU, {memory} memory"
 
 
+def _adjustment(said: Values | None) -> Iterator[str]:
+    """Which adjustment, what it says, and what nobody here can apply of it."""
+    if said is None:
+        return
+    words = [f"{word} {_amount(name, said[name])}" for name, word in _ADJUSTED.items() if name in said]
+    yield f"by {said['by']}: {', '.join(words) or 'in nothing'}"
+    yield said["not_applied"]
+
+
+def _amount(name: str, value: int | str) -> str:
+    if isinstance(value, str):
+        return value
+    return amounts.cpu(value) if name.endswith("_millicpu") else amounts.memory(value)
+
+
+def _adjustments(said: Values) -> Iterator[str]:
+    """What is in force for whom, then what is amiss."""
+    in_force = [f"{name} ({amounts.many(len(members), 'container')})" for name, members in said["in_force"].items()]
+    beyond = len(in_force) - _SHOWN_ADJUSTMENTS
+    yield ", ".join(in_force[:_SHOWN_ADJUSTMENTS]) + (f" and {beyond} more" if beyond > 0 else "")
+    amiss = dict.fromkeys(f"{text} [{key}]" for one in said["errors"].values() for key, text in one.items())
+    yield from list(amiss)[:_SHOWN_ADJUSTMENTS]
+
+
 def _holding(holding: Values) -> str:
     words = {"exclusive": "its own", "isolated": "its own, isolated", "shared": "shared"}
     parts = [f"{holding[kind]} {word}" for kind, word in words.items() if holding[kind]]
@@ -106,6 +142,11 @@ def _resources(said: Values) -> Iterator[Row]:
     asked, now = said["asked"], said["effective"]
     for word, name in _FIELDS:
         yield word, str(asked[name] or "-"), str(now[name] or "-")
+    if asked["memory_limit_bytes"] != now["memory_limit_bytes"]:
+        yield (
+            "limit",
+            *(amounts.memory(r["memory_limit_bytes"]) if r["memory_limit_bytes"] else "-" for r in (asked, now)),
+        )
     yield "quota", *(f"{r['cpu_quota_us']}/{r['cpu_period_us']}" if r["cpu_quota_us"] else "-" for r in (asked, now))
 
 

@@ -1,5 +1,6 @@
 """What the daemon has written down, all of one moment; read beside it, without a lock and without a trace."""
 
+import json
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -13,8 +14,9 @@ from cri_resmgr.config import settings as settings_
 from cri_resmgr.config.settings import Settings
 from cri_resmgr.errors import BadInput, Degraded
 from cri_resmgr.state import rows, schema
+from cri_resmgr.values import adjustments, machine_texts
 from cri_resmgr.values import events as events_
-from cri_resmgr.values import machine_texts
+from cri_resmgr.values.adjustments import Adjustment
 from cri_resmgr.values.events import Event
 from cri_resmgr.values.machines import Machine
 from cri_resmgr.values.workloads import Container, Pod, State
@@ -34,6 +36,10 @@ class Stored:
     events: tuple[Event, ...]
     settings: Settings
     """Those with which the daemon has started most recently."""
+    adjustments: tuple[Adjustment, ...]
+    """Those in force."""
+    adjustment_errors: Mapping[str, Mapping[str, str]]
+    """What was amiss when the agent gave some last: by adjustment, a key, and a sentence."""
     machine: Machine | None
     """None if nobody has looked at it: policy `none` has no need to."""
 
@@ -65,6 +71,8 @@ def read(directory: Path) -> Stored:
         containers={container.key: container for container in containers},
         events=events_.read(meta.get(events_.META_KEY)),
         settings=_settings(meta.get(remembered.META_KEY)),
+        adjustments=tuple(one for _, one in adjustments.kept(meta.get(adjustments.META_KEY))),
+        adjustment_errors=_errors(meta.get(adjustments.ERRORS_META_KEY)),
         machine=_machine(meta.get(machine_texts.META_KEY)),
     )
 
@@ -98,6 +106,12 @@ def _settings(text: str | None) -> Settings:
     with suppress(ValueError, KeyError, TypeError):
         return settings_.from_json(text) if text else Settings()
     return Settings()
+
+
+def _errors(text: str | None) -> dict[str, dict[str, str]]:
+    with suppress(ValueError, AttributeError):
+        return {name: dict(said) for name, said in json.loads(text or "{}").items()}
+    return {}
 
 
 def _machine(text: str | None) -> Machine | None:

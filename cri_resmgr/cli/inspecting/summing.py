@@ -32,6 +32,12 @@ def summed(stored: Stored, *, cgroup_cpus: Callable[[str], int]) -> dict[str, An
             "unplaced": [stored.name(c) for c in _unplaced(stored, alive)],
             "pending": [stored.name(c) for c in alive if c.told != c.due],
         },
+        "adjustments": {
+            "in_force": {
+                one.name: [stored.name(c) for c in alive if c.adjustment.by == one.name] for one in stored.adjustments
+            },
+            "errors": {name: dict(said) for name, said in stored.adjustment_errors.items()},
+        },
         "events": [{**asdict(event), "subject": event.subject} for event in stored.events],
         "warnings": warnings,
         "problems": problems,

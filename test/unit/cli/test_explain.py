@@ -84,6 +84,7 @@ def test_programs_get_everything_that_is_known(explain):
                 "oom_score_adj": 0,
                 "cpuset_cpus": "",
                 "cpuset_mems": "0",
+                "memory_swap_limit_bytes": 0,
             },
             "given": {
                 "cpuset_cpus": "4-7",
@@ -91,7 +92,9 @@ def test_programs_get_everything_that_is_known(explain):
                 "cpu_shares": None,
                 "cpu_quota_us": None,
                 "cpu_period_us": None,
+                "memory_limit_bytes": None,
             },
+            "adjustment": None,
             "effective": {
                 "cpu_period_us": 100_000,
                 "cpu_quota_us": 200_000,
@@ -100,6 +103,7 @@ def test_programs_get_everything_that_is_known(explain):
                 "oom_score_adj": 0,
                 "cpuset_cpus": "4-7",
                 "cpuset_mems": "1",
+                "memory_swap_limit_bytes": 0,
             },
             "pending": True,
             "holding": {

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cri_resmgr.config import protocol, protocol_pb2
-from cri_resmgr.config.protocol import Pushed, Unreadable, Verdict
+from cri_resmgr.config.protocol import Adjustments, Pushed, Unreadable, Verdict
 
 UNKNOWN_FIELD = b"\xfa\x3e\x05newer"  # field 1007, of a version to come
 TEXTS = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -25,6 +25,24 @@ def test_so_does_everything_else(text, since):
     assert protocol.read_status_question(protocol.write_status_question(since)) == since
     assert protocol.read_status(protocol.write_status(text)) == text
     assert protocol.read_metrics(protocol.write_metrics(text)) == text
+
+
+@given(TEXTS, TEXTS, st.dictionaries(TEXTS, TEXTS, max_size=3))
+def test_so_do_adjustments(node, digest, texts):
+    pushed = Adjustments(node, digest, texts)
+    assert protocol.read_adjustments(protocol.write_adjustments(pushed)) == pushed
+
+
+@given(st.dictionaries(TEXTS, st.dictionaries(TEXTS, TEXTS, max_size=2), max_size=2))
+def test_so_do_their_errors(errors):
+    assert protocol.read_errors(protocol.write_errors(errors)) == errors
+
+
+@pytest.mark.parametrize("text", ["[]", '{"a": []}', "{", "[" * 100_000])
+def test_errors_that_are_none_are_unreadable(text):
+    data = protocol_pb2.SetAdjustmentsReply(errors=text).SerializeToString()
+    with pytest.raises(Unreadable, match="no errors of adjustments"):
+        protocol.read_errors(data)
 
 
 def test_an_error_with_half_characters_of_a_file_name_is_still_told():
@@ -57,4 +75,4 @@ def test_bytes_that_are_no_such_message_are_said_to_be_none(data):
 def test_the_methods_are_those_of_the_schema():
     service = protocol_pb2.DESCRIPTOR.services_by_name["Config"]
     paths = {f"/{service.full_name}/{method.name}" for method in service.methods}
-    assert paths == {protocol.SET_CONFIG, protocol.STATUS, protocol.METRICS}
+    assert paths == {protocol.SET_CONFIG, protocol.SET_ADJUSTMENTS, protocol.STATUS, protocol.METRICS}

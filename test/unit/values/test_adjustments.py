@@ -16,6 +16,7 @@ from cri_resmgr.values.adjustments import (
     Statement,
     due,
     effect_of,
+    kept,
     names,
     plain,
     read,
@@ -104,6 +105,13 @@ def test_an_adjustment_survives_as_text(adjustment):
 @given(EFFECTS)
 def test_an_effect_survives_as_plain_values(effect):
     assert effect_of(json.loads(json.dumps(plain(effect)))) == effect
+
+
+def test_of_what_was_kept_only_what_is_understood_comes_back():
+    text = written(Adjustment("a", (), Effect(rdt_class="gold")))
+    stored = json.dumps([["new", '{"scopes":[],"effect":{"colour":1}}'], ["a", text]])
+    assert list(kept(stored)) == [(text, Adjustment("a", (), Effect(rdt_class="gold")))]
+    assert [list(kept(other)) for other in (None, "", "no json", "3", "[3]")] == [[]] * 5
 
 
 @pytest.mark.parametrize(
