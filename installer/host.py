@@ -39,6 +39,11 @@ class Unit:
         """It runs, and has said that it is ready."""
         return self.state in {"active", "reloading"}
 
+    @property
+    def wanted(self) -> bool:
+        """Nobody has stopped it; whether it gets on is another question."""
+        return self.loaded and self.state != "inactive"
+
 
 class Host:
     """The real one."""

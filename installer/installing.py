@@ -117,7 +117,7 @@ def _point_kubelet(options: Options, host: Host, changes: Changes, journal: Jour
     if touched:
         host.systemctl("daemon-reload")
     seen = kubelet.look(host, options.kubelet_unit)
-    if not seen.unit.active:
+    if not seen.unit.wanted:
         say("kubelet.not_running", unit=options.kubelet_unit)
         return
     if seen.on_relay and not touched:

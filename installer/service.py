@@ -58,5 +58,9 @@ def _given_up(host: Host) -> bool:
 
 
 def _last_words(host: Host) -> str:
-    _, text = host.run("journalctl", f"--unit={SERVICE}", "--lines=4", "--output=cat", "--no-pager")
-    return " / ".join(text.strip().splitlines()) or "it has logged nothing"
+    """What the daemon said itself, or systemd about it."""
+    for match in (f"_SYSTEMD_UNIT={SERVICE}", f"UNIT={SERVICE}"):
+        _, text = host.run("journalctl", "--lines=3", "--output=cat", "--no-pager", "--quiet", match)
+        if words := text.strip():
+            return " / ".join(words.splitlines())
+    return "nothing is logged"

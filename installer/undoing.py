@@ -83,8 +83,9 @@ def _free_kubelet(options: Options, host: Host, changes: Changes, drop_in: Entry
     (files.inside(host.root, layout.RUN) / "kubelet.env").unlink(missing_ok=True)
     host.systemctl("daemon-reload")
     seen = kubelet.look(host, unit)
-    if not seen.unit.active or not seen.on_relay:
+    if not seen.unit.wanted or (seen.unit.active and not seen.on_relay):
         return
+    # One that waits for its next start, after relay and it did not get on, is started now.
     host.systemctl("restart", unit)
     took_s = kubelet.wait_well(host, unit, on_relay=False, deadline_s=options.deadline_s)
     if took_s is None and kubelet.look(host, unit).on_relay:
