@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+import structlog
+
 from cri_resmgr.manager.differences import told_by_kubelet
 from cri_resmgr.manager.placing import Placing
 from cri_resmgr.manager.steps import Plan
@@ -15,6 +17,8 @@ from cri_resmgr.state.writer import Writer
 from cri_resmgr.values.decisions import HOLDING_NOTHING
 from cri_resmgr.values.resources import NOTHING, Assignment, Resources
 from cri_resmgr.values.workloads import Container, Pod, State
+
+log = structlog.get_logger("resource-manager")
 
 
 class Book:
@@ -47,6 +51,7 @@ class Book:
         self.ledger.put_pod(pod)
         if (recorder := self.placing.recorder) is not None:
             recorder.pod_came(pod)
+        log.debug("pod.met", pod=pod.name, namespace=pod.namespace, id=pod.id)
         self._writer.soon()
 
     def gone(self, pod_id: str) -> None:
@@ -58,6 +63,7 @@ class Book:
         self.ledger.drop_pod(pod_id)
         if (recorder := self.placing.recorder) is not None:
             recorder.pod_gone(pod_id)
+        log.debug("pod.gone", id=pod_id)
         self._writer.soon()
 
     @contextmanager
@@ -120,6 +126,7 @@ class Book:
         if now.asked != plan.container.asked:  # than when it was decided about, by a call that was cut off
             self.placing.reconsider(key)
         self.placing.created(key)
+        log.debug("container.created", container=key, id=container_id)
         self._writer.soon()
 
     def found(self, container: Container, container_id: str) -> None:
@@ -135,6 +142,7 @@ class Book:
             self.placing.started(container.key)
             if (recorder := self.placing.recorder) is not None:
                 recorder.started(container)
+            log.debug("container.started", container=container.key, id=container.id)
             self._writer.soon()
 
     def ended(self, container: Container) -> None:
@@ -146,6 +154,7 @@ class Book:
             self._hand_on(container)
         elif container.state is not State.EXITED:
             self.ledger.moved(container.key, State.EXITED)
+            log.debug("container.ended", container=container.key, id=container.id)
             self._release(container.key)
             self._writer.soon()
 

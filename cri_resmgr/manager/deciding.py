@@ -135,6 +135,7 @@ class Decider:
             self.failed(what, container.key, error)
             text = f"it gave no answer ({type(error).__name__}: {error})"
             return self._without_answer(what, container, text, passes=self.on_error != REJECT, error=error)
+        self._made(what, container.key, decision)
         if self.recorder is not None:
             self.recorder.asked(what, container, Outcome(decision))
         return decision
@@ -144,6 +145,7 @@ class Decider:
         decision, outcome = None, Outcome()
         try:
             decision = self._answer(question)
+            self._made(what, key, decision)
             outcome = Outcome(decision)
         except PolicyRefusal as refusal:
             log.info("decision.refused", event_kind=what, container=key, reason=str(refusal))
@@ -209,6 +211,13 @@ class Decider:
             decision, state = question()
         self.answered(state, 1)
         return decision
+
+    @staticmethod
+    def _made(what: str, key: str, decision: Decision) -> None:
+        given, pool, reasons = decision.assignment, decision.holding.pool, decision.reasons
+        cpus, mems, others = given.cpuset_cpus, given.cpuset_mems, len(decision.neighbours)
+        said = {"event_kind": what, "container": key, "cpus": cpus, "mems": mems, "pool": pool}
+        log.debug("decision.made", **said, neighbours=others, reasons=reasons)
 
     def _without_answer(
         self, what: str, container: Container, text: str, *, passes: bool, error: BaseException

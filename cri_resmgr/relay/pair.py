@@ -54,6 +54,7 @@ class Pair:
             self._runtime = Peer(self, runtime, feed=self.link.from_runtime, out=self.link.runtime.out, view=self._view)
             self._runtime.read(on=True)
             self._client.read(on=True)
+            log.debug("link.opened", runtime=path)
 
     def flush(self) -> None:
         """Send what the link has for both sides."""
@@ -95,6 +96,7 @@ class Pair:
         self._client.close()
         if self._runtime is not None:
             self._runtime.close()
+        log.debug("link.closed")
         self._left(self)
 
     def _again(self, path: str, until_s: float) -> None:
