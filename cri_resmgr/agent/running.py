@@ -13,6 +13,7 @@ import structlog
 
 from cri_resmgr import __version__
 from cri_resmgr.agent import daemon as daemon_
+from cri_resmgr.agent.adjusting import Adjusting
 from cri_resmgr.agent.capacity import Capacity
 from cri_resmgr.agent.choosing import Names
 from cri_resmgr.agent.daemon import Daemon
@@ -67,13 +68,15 @@ async def _work(options: Options, client: Client, daemon: Daemon, *, stop: async
     watch = Watch(client, options.names, changed=pusher.changed)
     capacity = Capacity(lambda: watch.node, voice=voice)
     retelling = Retelling(voice.reporter, socket.with_name(FILE), node=node)
-    following = Following(daemon, socket, voice=voice, since=retelling.since, followers=(pusher, capacity, retelling))
+    adjusting = Adjusting(client, daemon, namespace=options.names.namespace, voice=voice)
+    followers = (pusher, capacity, retelling, adjusting)
+    following = Following(daemon, socket, voice=voice, since=retelling.since, followers=followers)
     parts = Parts(standing, following, pusher, voice.reporter, capacity)
     scrape = Scrape(parts, daemon=daemon.metrics, installer=options.installer_metrics)
     async with AsyncExitStack() as undo:
         await _serve(options, {**_routes(standing), "/metrics": scrape.answer}, undo)
         async with asyncio.TaskGroup() as tasks:
-            runs = (watch.run(), pusher.run(), following.run(), voice.reporter.run())
+            runs = (watch.run(), pusher.run(), following.run(), voice.reporter.run(), adjusting.run())
             background = [tasks.create_task(one) for one in runs]
             _calm_garbage_collector()
             await stop.wait()

@@ -1,4 +1,4 @@
-"""What a container gets of the adjustments that have it in their scope, or why it cannot, and what nobody here applies."""
+"""What a container gets of the adjustments in whose scope it is, or why it cannot; and what nobody here applies."""
 
 from collections.abc import Callable, Sequence
 
