@@ -19,6 +19,7 @@ from extension import image_vectors, running
 from extension.flags import PROGRAM, parser
 from extension.images import Source
 from extension.options import Options
+from extension.rendering.inputs import PullSecret
 
 REQUEST_SHARE = 0.4
 """Of the time in which a lease must be renewed: two requests fit in, and some waiting."""
@@ -43,7 +44,10 @@ def settings_of(flags: Namespace, environment: Mapping[str, str]) -> running.Set
     lead = _lead(flags) if flags.leader_election else None
     return running.Settings(
         controller=Options(
-            namespace=flags.namespace, workers=flags.max_concurrent_reconciles, removal_s=flags.removal_timeout
+            namespace=flags.namespace,
+            workers=flags.max_concurrent_reconciles,
+            removal_s=flags.removal_timeout,
+            pull_secrets=_pull_secrets(flags.pull_secrets_directory),
         ),
         images=_images(flags.image_vector, environment),
         kubeconfig=flags.kubeconfig,
@@ -83,6 +87,17 @@ def _images(path: Path, environment: Mapping[str, str]) -> tuple[Source, ...]:
     vector = image_vectors.load(path)
     overwrite = environment.get(image_vectors.OVERWRITE_ENVIRONMENT, "")
     return image_vectors.overwritten(vector, image_vectors.load(Path(overwrite))) if overwrite else vector
+
+
+def _pull_secrets(directory: Path | None) -> tuple[PullSecret, ...]:
+    """One for each file: its name is that of the Secret in the shoot, its text what stands in that."""
+    if directory is None:
+        return ()
+    try:
+        files = [file for file in sorted(directory.iterdir()) if not file.name.startswith(".")]  # ..data is a kubelet's
+        return tuple(PullSecret(name=file.name, docker_config_json=file.read_text("utf-8")) for file in files)
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"pull secrets in {directory}: cannot be read: {error}; mount one file for each") from error
 
 
 if __name__ == "__main__":

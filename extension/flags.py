@@ -3,7 +3,7 @@
 Values come as `--flag=value` or `--flag value`; a switch is `--switch`, `--switch=true` or `--switch=false`.
 """
 
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,7 +23,7 @@ T = TypeVar("T")
 def parser(environment: Mapping[str, str]) -> ArgumentParser:
     """The parser; some defaults are from the environment.  A wrong command line ends the process with exit code 2."""
     configs, lead = (environment.get(name, "") for name in NAMESPACE_VARIABLES)
-    made = ArgumentParser(prog=PROGRAM, description=__doc__ and "The seed's side of CRI-resmgr.", allow_abbrev=False)
+    made = ArgumentParser(prog=PROGRAM, description="The seed's side of CRI-resmgr.", allow_abbrev=False)
     made.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     _of_api_server(made, configs)
     _of_leading(made, lead or configs)
@@ -69,6 +69,10 @@ def _of_work(made: ArgumentParser) -> None:
     _add(
         made, "--removal-timeout", _duration, 1800.0,
         "how long a removal waits for nodes that do not answer, before it goes on without them",
+    )  # fmt: skip
+    _add(
+        made, "--pull-secrets-directory", Path, None,
+        "one file for each pull secret that shoots get: its name, and a .dockerconfigjson as its text",
     )  # fmt: skip
 
 
@@ -127,6 +131,3 @@ def _address(text: str) -> Endpoint | None:
     if not colon or not port.isdecimal() or int(port) >= 1 << 16:
         raise ArgumentTypeError(f"'{text}' is no address; write :PORT, HOST:PORT, or 0 for nowhere")
     return Endpoint(host=host.strip("[]"), port=int(port))
-
-
-Flags = Namespace

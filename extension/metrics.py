@@ -79,7 +79,7 @@ class Metrics:
         yield head(name, "gauge", "Extensions that are due to be worked on and have not been begun.")
         for queue, waiting in self._queues.items():
             yield sample(name, waiting.depth, labels(queue=queue))
-        yield head(f"{PREFIX}_leading", "gauge", "1 while this replica acts.")
+        yield head(f"{PREFIX}_leading", "gauge", "Whether this replica acts: 1 or 0.")
         yield sample(f"{PREFIX}_leading", self._leading)
         yield head(f"{PREFIX}_build_info", "gauge", "Always 1; the version is a label.")
         yield sample(f"{PREFIX}_build_info", 1, labels(version=self._version))

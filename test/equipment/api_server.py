@@ -12,6 +12,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from equipment import machine
+from equipment.audit import POLICY
 from equipment.control_plane import Api
 from equipment.credentials import ADMIN, Credentials
 from equipment.mounts import remove_tree
@@ -27,9 +28,13 @@ SERVER = "kube-apiserver"
 class ApiServer:
     """etcd and kube-apiserver, with all they write in one directory; `start` it, use `api`, `stop` it."""
 
-    def __init__(self, directory: Path, *, address: IPv4Address = ADDRESS) -> None:
-        """Take over `directory` from an earlier run; `address` is for etcd and the API server alone."""
+    def __init__(self, directory: Path, *, address: IPv4Address = ADDRESS, audited: bool = False) -> None:
+        """Take over `directory` from an earlier run; `address` is for etcd and the API server alone.
+
+        With `audited` everybody's writes are written down, see `equipment.audit`.
+        """
         self.directory = directory
+        self.audit_log = directory / "audit.log" if audited else None
         self.address = address
         self.processes = Processes(directory)
         self.credentials = Credentials(directory / "pki", address)
@@ -75,7 +80,7 @@ class ApiServer:
             f"--tls-cert-file={pki}/apiserver.crt", f"--tls-private-key-file={pki}/apiserver.key",
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={pki}/sa.pub", f"--service-account-signing-key-file={pki}/sa.key",
-            "--allow-privileged=true", "--profiling=false",
+            "--allow-privileged=true", "--profiling=false", *self._audit(),
         ])  # fmt: skip
 
     def kill(self) -> None:
@@ -94,6 +99,13 @@ class ApiServer:
         """Make etcd forget all but the present."""
         revision = self._etcd("kv/range", {"key": "AA=="})["header"]["revision"]
         self._etcd("kv/compaction", {"revision": revision, "physical": True})
+
+    def _audit(self) -> list[str]:
+        if self.audit_log is None:
+            return []
+        policy = self.directory / "audit-policy.json"
+        policy.write_text(json.dumps(POLICY))
+        return [f"--audit-policy-file={policy}", f"--audit-log-path={self.audit_log}"]
 
     def _start_etcd(self) -> None:
         client, peer = (f"http://{self.address}:{ETCD_PORT + offset}" for offset in (0, 1))

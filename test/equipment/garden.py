@@ -42,7 +42,7 @@ class Garden:
         """Take a plot and end what a killed run has left there."""
         self._number, self._plot = _take_plot()
         self.directory = cache.directory() / "run" / f"garden-{self._number}"
-        self.seed = ApiServer(self.directory / "seed", address=self._address(1))
+        self.seed = ApiServer(self.directory / "seed", address=self._address(1), audited=True)
         self._shoot: ApiServer | None = None
 
     def __enter__(self) -> "Garden":

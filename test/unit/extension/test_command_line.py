@@ -102,3 +102,12 @@ def test_an_image_vector_is_overwritten_by_the_file_that_the_environment_names(t
     over.write_text("nothing")
     with pytest.raises(BadInput, match=str(over)):
         settings(*IN_SEED, environment={"IMAGEVECTOR_OVERWRITE": str(over)})
+
+
+def test_pull_secrets_are_files_as_a_kubelet_mounts_them(tmp_path: Path) -> None:
+    (tmp_path / "..data").mkdir()
+    (tmp_path / "registry").write_text('{"auths": {}}')
+    found = settings(*IN_SEED, f"--pull-secrets-directory={tmp_path}").controller.pull_secrets
+    assert [(secret.name, secret.docker_config_json) for secret in found] == [("registry", '{"auths": {}}')]
+    with pytest.raises(BadInput, match="cannot be read"):
+        settings(*IN_SEED, "--pull-secrets-directory=/nowhere")
