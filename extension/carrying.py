@@ -17,7 +17,7 @@ from cri_resmgr.kube.errors import Conflict, NotFound
 from cri_resmgr.kube.resources import Collection, Object
 from extension.contract import MANAGED_RESOURCES, SECRETS
 from extension.rendering import managed_resource
-from extension.rendering.managed import COLLECTABLE, NAME, SECRET_PREFIX
+from extension.rendering.managed import COLLECTABLE, NAME
 
 REFERENCE = "reference.resources.gardener.cloud/"
 SINCE = "cri-resmgr-extension.gardener.cloud/uninstall-since"
@@ -50,15 +50,15 @@ def cargo(namespace: str, objects: Iterable[Object], *, annotations: Mapping[str
 class Carrier:
     """Writes ManagedResources and their Secrets, one of each a namespace."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, client: Client, name: str = NAME) -> None:
+        self._client, self._name = client, name
         self.expected: dict[str, Object] = {}
         """The spec of each ManagedResource as we wrote it, by namespace."""
 
     async def find(self, namespace: str) -> Object | None:
         """The ManagedResource, or None."""
         try:
-            return await self._client.get(MANAGED_RESOURCES.within(namespace), NAME)
+            return await self._client.get(MANAGED_RESOURCES.within(namespace), self._name)
         except NotFound:
             return None
 
@@ -90,13 +90,13 @@ class Carrier:
         """Let the objects stay in the shoot when the ManagedResource goes."""
         with suppress(NotFound):
             patch = {"spec": {"keepObjects": True}}
-            await self._client.merge_patch(MANAGED_RESOURCES.within(namespace), NAME, patch)
+            await self._client.merge_patch(MANAGED_RESOURCES.within(namespace), self._name, patch)
 
     async def take_away(self, namespace: str) -> None:
         """Delete the ManagedResource; it stays until its objects are gone, for which its Secret is not needed."""
         self.expected.pop(namespace, None)
         with suppress(NotFound):
-            await self._client.delete(MANAGED_RESOURCES.within(namespace), NAME)
+            await self._client.delete(MANAGED_RESOURCES.within(namespace), self._name)
 
     async def sweep(self, namespace: str) -> None:
         """Delete all Secrets of ours, those of earlier forms too."""
@@ -104,7 +104,7 @@ class Carrier:
         ours = Collection(secrets, labels=selector, metadata_only=True)
         found = [item["metadata"]["name"] async for page in self._client.pages(ours) for item in page.items]
         for name in found:
-            if name.startswith(SECRET_PREFIX):
+            if name.startswith(f"managedresource-{self._name}-"):
                 with suppress(NotFound):
                     await self._client.delete(secrets, name)
 
@@ -125,7 +125,7 @@ class Carrier:
             await self._client.create(resources, wanted.resource)
         elif not _is_same(current, wanted):
             patch = _patch(current, _changed(current, wanted))
-            await self._client.merge_patch(resources, NAME, patch)
+            await self._client.merge_patch(resources, self._name, patch)
 
 
 def _patch(old: Any, new: Any) -> Any:

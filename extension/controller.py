@@ -19,7 +19,9 @@ from cri_resmgr.kube.clients import Client
 from cri_resmgr.kube.queueing import Queue
 from cri_resmgr.kube.resources import Collection, Object, Ref, ref_of
 from cri_resmgr.kube.watching import PACE, Pace, Reflector
+from extension.beside import Beside
 from extension.carrying import Carrier
+from extension.certifying import Certifier
 from extension.checking import Checker
 from extension.configs import Base
 from extension.contract import CLUSTERS, EXTENSIONS, MANAGED_RESOURCES
@@ -30,8 +32,9 @@ from extension.options import Options
 from extension.predicates import Sight, sight
 from extension.reconciling import Reconciler
 from extension.recording import Recorder
+from extension.remembering import Renderer
 from extension.removing import Remover
-from extension.rendering.managed import NAME
+from extension.rendering.managed import MONITORING_NAME, NAME
 from extension.rollouts import conditions, is_unreadable
 
 MARGIN_S = 20.0
@@ -70,7 +73,9 @@ class Controller:
     ) -> None:
         self._options = options
         self._carrier = Carrier(client)
+        beside = Beside(Carrier(client, MONITORING_NAME), Certifier(client, now), options.monitoring)
         self._base = Base(client, options.namespace, changed=self._base_changed, pace=pace)
+        renderer = Renderer()
         reconciler = Reconciler(
             options=options,
             now=now,
@@ -78,8 +83,9 @@ class Controller:
             client=client,
             recorder=Recorder(client, now),
             carrier=self._carrier,
-            installer=Installer(self._base, Checker(), vector, options.pull_secrets),
-            remover=Remover(self._carrier, vector, options, now),
+            beside=beside,
+            installer=Installer(self._base, Checker(), renderer, vector, beside, options.pull_secrets),
+            remover=Remover(self._carrier, beside, renderer, vector, options, now),
         )
         deadline_s = options.deadline_s + MARGIN_S
         self.queue: Queue[Ref] = Queue(reconciler.work, workers=options.workers, deadline_s=deadline_s)

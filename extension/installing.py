@@ -5,15 +5,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from extension.beside import Beside
 from extension.carrying import Cargo, cargo
-from extension.checking import SHORT_CHARS, Checker
+from extension.checking import Checker
 from extension.clusters import Pool, Shoot
 from extension.configs import Base, checked, merged
 from extension.contract import Extension
 from extension.errors import ConfigurationProblem, NotYet
 from extension.images import Source, image_sets
 from extension.provider_config import SOURCE, ProviderConfig, StaticPools, parse
-from extension.rendering import Installation, objects
+from extension.remembering import Renderer
+from extension.rendering import Installation
 from extension.rendering.inputs import PullSecret, Selection
 
 BASE_DEADLINE_S = 20.0
@@ -25,7 +27,9 @@ class Installer:
 
     base: Base
     checker: Checker
+    renderer: Renderer
     vector: Sequence[Source]
+    beside: Beside
     pull_secrets: tuple[PullSecret, ...] = ()
 
     async def cargo(self, found: Extension, shoot: Shoot) -> Cargo:
@@ -35,9 +39,7 @@ class Installer:
         configurations cannot be read.
         """
         installation = await self._installation(found, shoot)
-        if sum(map(len, installation.configs.values())) <= SHORT_CHARS:
-            return cargo(found.ref.namespace, objects(installation))
-        return cargo(found.ref.namespace, await asyncio.to_thread(objects, installation))
+        return cargo(found.ref.namespace, await self.renderer.objects(installation))
 
     async def _installation(self, found: Extension, shoot: Shoot) -> Installation:
         wanted = parse(found.provider_config)
@@ -52,6 +54,7 @@ class Installer:
             on_policy_error=wanted.on_policy_error or "",
             selection=selected,
             max_unavailable=wanted.max_unavailable,
+            webhook=await self.beside.certificate(found.ref.namespace) if wanted.webhook else None,
             kubernetes_version=shoot.kubernetes_version,
             pull_secrets=self.pull_secrets,
         )

@@ -25,3 +25,5 @@ class Options:
     """A removal waits so long for nodes that do not answer, and then goes on without them."""
     pull_secrets: tuple[PullSecret, ...] = ()
     """Credentials for the registry of the shoot's images."""
+    monitoring: tuple[str, ...] = ()
+    """Which parts of `rendering.monitoring` the seed gets for each shoot."""

@@ -16,6 +16,7 @@ from cri_resmgr.kube.backoff import spread
 from cri_resmgr.kube.clients import Client
 from cri_resmgr.kube.errors import NotFound
 from cri_resmgr.kube.resources import Ref
+from extension.beside import Beside
 from extension.carrying import Carrier
 from extension.clusters import Shoot, shoot_of
 from extension.contract import ERROR, EXTENSIONS, Extension, extension, is_of_our_type, time_of
@@ -48,6 +49,7 @@ class Reconciler:
     observer: Observer
     recorder: Recorder
     carrier: Carrier
+    beside: Beside
     installer: Installer
     remover: Remover
 
@@ -108,6 +110,7 @@ class Reconciler:
             return await self.remover.step(namespace, shoot, Manner.KEEPING)
         if operation is not Operation.DELETE:
             await self.carrier.bring(await self.installer.cargo(found, shoot))
+            await self.beside.bring(namespace)
             return ""
         if shoot.force_deletion:
             await self.remover.force(namespace)
@@ -131,7 +134,8 @@ class Reconciler:
 
     async def _look(self, found: Extension, shoot: Shoot) -> Ended:
         """Compare an Extension that nobody asks about with what it should be; write nothing if nothing differs."""
-        if await self.carrier.is_there(await self.installer.cargo(found, shoot)):
+        cargo = await self.installer.cargo(found, shoot)
+        if await self.carrier.is_there(cargo) and await self.beside.is_there(found.ref.namespace):
             return Ended("succeeded", spread(self.options.resync_s))
         return await self._operate(Operation.RECONCILE, found, shoot)
 

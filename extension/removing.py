@@ -16,12 +16,14 @@ import structlog
 
 from cri_resmgr.errors import BadInput
 from cri_resmgr.kube.resources import Object
+from extension.beside import Beside
 from extension.carrying import SINCE, Cargo, Carrier, cargo
 from extension.clusters import Shoot
 from extension.contract import annotation, time_of
 from extension.images import Source, image_sets
 from extension.options import Options
-from extension.rendering import Installation, objects
+from extension.remembering import Renderer
+from extension.rendering import Installation
 from extension.rollouts import blocked, missing
 from extension.statuses import written
 
@@ -44,6 +46,8 @@ class Remover:
     """Takes ManagedResources away."""
 
     carrier: Carrier
+    beside: Beside
+    renderer: Renderer
     vector: Sequence[Source]
     options: Options
     now: Callable[[], datetime]
@@ -61,18 +65,20 @@ class Remover:
         if current is not None:
             return f"the objects are being deleted: {blocked(current)}"
         await self.carrier.sweep(namespace)
+        await self.beside.forget(namespace)
         return ""
 
     async def force(self, namespace: str) -> None:
         """Take it away without waiting for anything: the shoot may be gone already."""
         await self.carrier.take_away(namespace)
         await self.carrier.sweep(namespace)
+        await self.beside.forget(namespace)
 
     async def _uncleaned(self, current: Object, shoot: Shoot) -> str:
         """What keeps us from going on, empty if nothing does or it has taken too long."""
         namespace = current["metadata"]["namespace"]
         since = annotation(current, SINCE) or written(self.now())
-        if await self.carrier.bring(self._uninstall(namespace, shoot, since)):
+        if await self.carrier.bring(await self._uninstall(namespace, shoot, since)):
             return "the nodes are being cleaned: the uninstall form has just been written"
         rest = missing(current)
         if rest and self.now() - time_of(since) > timedelta(seconds=self.options.removal_s):
@@ -80,7 +86,7 @@ class Remover:
             return ""
         return f"the nodes are being cleaned: {rest}" if rest else ""
 
-    def _uninstall(self, namespace: str, shoot: Shoot, since: str) -> Cargo:
+    async def _uninstall(self, namespace: str, shoot: Shoot, since: str) -> Cargo:
         version, architectures = shoot.kubernetes_version, shoot.architectures
         try:
             images = image_sets(self.vector, kubernetes_version=version, architectures=architectures)
@@ -90,4 +96,4 @@ class Remover:
         installation = Installation(
             images=images, form="uninstall", kubernetes_version=version, pull_secrets=self.options.pull_secrets
         )
-        return cargo(namespace, objects(installation), annotations={SINCE: since})
+        return cargo(namespace, await self.renderer.objects(installation), annotations={SINCE: since})
