@@ -48,6 +48,7 @@ def settings_of(flags: Namespace, environment: Mapping[str, str]) -> running.Set
             workers=flags.max_concurrent_reconciles,
             removal_s=flags.removal_timeout,
             pull_secrets=_pull_secrets(flags.pull_secrets_directory),
+            monitoring=flags.monitoring,
         ),
         images=_images(flags.image_vector, environment),
         kubeconfig=flags.kubeconfig,

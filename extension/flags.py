@@ -12,6 +12,7 @@ from cri_resmgr import __version__
 from cri_resmgr.config import durations, logwords
 from cri_resmgr.config.endpoints import Endpoint
 from cri_resmgr.errors import BadInput
+from extension.rendering.monitoring import PARTS
 from extension.rendering.templates import CHARTS
 
 PROGRAM = "gardener-extension-cri-resmgr"
@@ -71,6 +72,10 @@ def _of_work(made: ArgumentParser) -> None:
         "how long a removal waits for nodes that do not answer, before it goes on without them",
     )  # fmt: skip
     _add(
+        made, "--monitoring", _parts, (),
+        f"what each shoot's monitoring in the seed gets, with commas between: {', '.join(PARTS)}; default: nothing",
+    )  # fmt: skip
+    _add(
         made, "--pull-secrets-directory", Path, None,
         "one file for each pull secret that shoots get: its name, and a .dockerconfigjson as its text",
     )  # fmt: skip
@@ -107,6 +112,13 @@ def _switch(text: str) -> bool:
     if text.lower() not in _SWITCHES:
         raise ArgumentTypeError(f"'{text}' is neither true nor false")
     return _SWITCHES[text.lower()]
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    parts = tuple(part.strip() for part in text.split(",") if part.strip())
+    if unknown := sorted({*parts} - {*PARTS}):
+        raise ArgumentTypeError(f"there is no '{unknown[0]}'; there are {', '.join(PARTS)}")
+    return parts
 
 
 def _positive(text: str) -> int:
