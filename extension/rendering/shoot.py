@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from cri_resmgr.config import adjustment_schema
 from cri_resmgr.kube.resources import Object
 from extension.rendering import configs, nodes, templates
 from extension.rendering.inputs import ImageSet, Installation
@@ -26,6 +27,7 @@ def _context(installation: Installation) -> dict[str, Any]:
     secrets = sorted(installation.pull_secrets, key=lambda secret: secret.name)
     return {
         "installing": installing,
+        "adjustment_definition": adjustment_schema.definition(),
         "labels": _labels,
         "config_maps": list(maps.items()),
         "files_checksum": configs.checksum(maps),

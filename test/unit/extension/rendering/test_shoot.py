@@ -3,8 +3,10 @@
 import base64
 import json
 from itertools import combinations
+from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,6 +44,12 @@ BOTH = pytest.mark.parametrize("installation", [EVERYTHING, UNINSTALL], ids=["in
 
 def test_a_shoot_gets_installation_removal_and_agent():
     assert set(daemon_sets()) == {"cri-resmgr-installation", "cri-resmgr-removal", "cri-resmgr-agent"}
+
+
+@BOTH
+def test_the_definition_of_adjustments_is_the_one_that_the_agent_knows(installation):
+    (found,) = (thing for thing in objects(installation) if thing["kind"] == "CustomResourceDefinition")
+    assert found == yaml.safe_load(Path("examples/adjustment-schema.yaml").read_text())
 
 
 def test_all_is_in_kube_system_or_of_the_whole_cluster():
@@ -108,9 +116,9 @@ def test_a_roll_out_is_as_wide_as_asked_for(value):
 
 
 def test_the_uninstall_form_leaves_nothing_that_works_on_a_node():
-    kinds = {(thing["kind"], thing["metadata"]["name"]) for thing in objects(UNINSTALL)}
-    assert kinds - {("CustomResourceDefinition", "adjustments.criresmgr.intel.com")} == {
+    assert {(thing["kind"], thing["metadata"]["name"]) for thing in objects(UNINSTALL)} == {
         ("DaemonSet", "cri-resmgr-installation"), ("Secret", "mirror"),
+        ("CustomResourceDefinition", "adjustments.criresmgr.intel.com"),
     }  # fmt: skip
 
 
