@@ -4,6 +4,7 @@ The text below each field is its documentation.  Unknown keys are wrong, and eve
 path.  What it means for a particular shoot is said in `extension.installing`.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from enum import Enum
@@ -16,6 +17,7 @@ from cri_resmgr.config import messages, outline
 from cri_resmgr.config.forms import Form, one_of
 from cri_resmgr.config.notations import FailPolicy
 from cri_resmgr.config.problems import Problem
+from cri_resmgr.config.schema import DIALECT
 from extension.errors import ConfigurationProblem
 
 SOURCE = "providerConfig"
@@ -88,7 +90,6 @@ class ProviderConfig(BaseModel):
         Form(
             "a number of 1 or more, or a percentage such as `25%`",
             {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": f"^{_PERCENT.pattern}$"}]},
-            unit="nodes",
         ),
     ] = 1
     """On how many nodes at once an installation is made or changed."""
@@ -98,7 +99,7 @@ class ProviderConfig(BaseModel):
     not start (`reject`). Not said: what the configuration says, and `pass` if it says nothing."""
 
     webhook: bool = False
-    """Is the webhook deployed that annotates new pods with their resource requests?"""
+    """Deploy the webhook that annotates new pods with their resource requests and limits."""
 
     static_kubelet_pools: Annotated[
         Any, BeforeValidator(_static_pools), one_of(*(member.value for member in StaticPools))
@@ -121,6 +122,16 @@ def parse(said: Any) -> ProviderConfig:
         return ProviderConfig.model_validate(said)
     except ValidationError as error:
         raise problem(_problems(error)) from error
+
+
+def schema_text() -> str:
+    """All that can be said, as JSON schema."""
+    schema: dict[str, Any] = {"$schema": DIALECT, **ProviderConfig.model_json_schema()}
+    schema.pop("title")
+    for one in schema["properties"].values():
+        one.pop("title", None)
+        one["description"] = " ".join(one["description"].split())
+    return json.dumps(schema, indent=1, ensure_ascii=False)
 
 
 def problem(problems: Iterator[Problem]) -> ConfigurationProblem:

@@ -87,9 +87,11 @@ def running(kubeconfig: Path, options: Options, *, fate: Fate | None = None) -> 
             made.append(Running(controller, fate, finished, threading.current_thread()))
             task = asyncio.create_task(controller.run())
             started.set()
-            await asyncio.wait({task, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
             task.cancel()
-            await asyncio.wait({task})
+            stopping.cancel()
+            await asyncio.wait({task, stopping})
             if not task.cancelled():
                 task.result()
 

@@ -14,6 +14,8 @@ def make_pages(tmp_path_factory):
     return directory
 
 
-@pytest.mark.parametrize("page", ["configuration.md", "schema/configuration.json"])
+@pytest.mark.parametrize(
+    "page", ["configuration.md", "schema/configuration.json", "provider-config.md", "schema/provider-config.json"]
+)
 def test_the_pages_about_the_configuration_are_what_the_models_say(made, page):
     assert (REPOSITORY / "docs" / page).read_text() == (made / page).read_text(), "run: make docs"
