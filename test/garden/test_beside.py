@@ -9,7 +9,8 @@ import pytest
 from extension.certifying import KEYS
 from extension.options import Options
 from extension.rendering.monitoring import PARTS
-from garden.running import Seed, running
+from garden.replicas import installed
+from garden.running import MERGE_PATCH, Seed, running
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.needs_go]
 MONITORING, CERTIFICATE = "extension-monitoring-cri-resmgr", "cri-resmgr-webhook-certificate"
@@ -84,3 +85,24 @@ def test_monitoring_that_is_switched_off_goes_at_the_next_reconciliation(garden,
         assert len(seed.secrets()) == 1
         assert certificate(seed) is None
         removed(gardenlet, shoot, seed)
+
+
+def test_the_process_keeps_all_of_it_with_the_rights_of_its_chart(garden, gardenlet, shoot, seed, tmp_path):
+    (tmp_path / "mirror").write_text('{"auths": {}}')
+    wanted = replace(shoot, provider_config=WEBHOOK)
+    with installed(garden, "replica-a") as replicas:
+        replicas.start("replica-a", f"--monitoring={','.join(PARTS)}", f"--pull-secrets-directory={tmp_path}")
+        replicas.wait_leading("replica-a")
+        reconciled(gardenlet, wanted)
+        assert monitoring(seed)
+        assert ("Secret", "mirror") in seed.objects()
+        first = certificate(seed)
+        spoilt = {"data": {"tls.crt": base64.b64encode(b"nonsense").decode()}}
+        seed.api("PATCH", seed.path("secrets", CERTIFICATE), spoilt, content=MERGE_PATCH)
+        reconciled(gardenlet, wanted)
+        mended = certificate(seed)
+        assert mended["data"]["tls.crt"] not in {first["data"]["tls.crt"], spoilt["data"]["tls.crt"]}
+        assert mended["data"]["ca.crt"] == first["data"]["ca.crt"]
+        removed(gardenlet, wanted, seed)
+        assert [write for write in replicas.writes() if write.status in {401, 403}] == []
+        assert "api.refused" not in replicas.log("replica-a")

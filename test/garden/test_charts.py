@@ -72,12 +72,10 @@ def _seed(garden: Garden) -> Garden:
     return garden
 
 
-@pytest.mark.slow
 def test_helm_finds_nothing_to_complain_about():
     assert "1 chart(s) linted, 0 chart(s) failed" in lint()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
 def test_helm_and_gardenlet_make_the_same_objects_and_the_seed_takes_them(seed, values, tmp_path):
     made = by_helm(values)
@@ -87,14 +85,12 @@ def test_helm_and_gardenlet_make_the_same_objects_and_the_seed_takes_them(seed, 
         dry_run(seed.seed.api, each)
 
 
-@pytest.mark.slow
 def test_values_that_are_wrong_are_refused_by_both(tmp_path):
     for render in (by_helm, lambda values: by_gardenlet(values, tmp_path)):
         with pytest.raises(RenderError, match="tga"):
             render({"image": {"tga": "x"}})
 
 
-@pytest.mark.slow
 def test_configurations_arrive_as_they_were_written():
     text = "### comment\npolicy:\n  Active: {{ none }}\n\n   'odd': \"quotes\"\n\tä 😀\n"
     (found,) = (each for each in by_helm({"configs": {"force": text}}) if each["kind"] == "ConfigMap")
