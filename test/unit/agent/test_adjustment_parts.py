@@ -126,6 +126,7 @@ def test_a_thousand_nodes_and_a_hundred_adjustments_write_once_for_each_node_in_
     events = sum(count * len(nodes) for count in writes.values())
     assert first == in_scope
     print(
-        f"1,000 nodes, 100 Adjustments: {first} writes at first, 0 then, {changed} for a conflict of two; each is an event for each agent that watches, {events:,} in all; an agent keeps"
+        f"1,000 nodes, 100 Adjustments: {first} writes at first, 0 then, {changed} for a conflict of two;"
+        f" each is an event for each agent that watches, {events:,} in all; an agent keeps"
         f" {kept.total() / 3 / len(nodes):.1f} of 100 objects"
     )
