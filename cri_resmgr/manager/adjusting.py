@@ -112,8 +112,9 @@ class Adjuster:
                 self._reject(errors, pushed)
             else:
                 self._take(scopes, pushed, partly, stored=stored)
-            self._writer.keep({ERRORS_META_KEY: json.dumps(self.errors)})
-            return self.errors
+            said = self.errors
+            self._writer.keep({ERRORS_META_KEY: json.dumps(said)})
+            return said
 
     async def _compiled(self, pushed: Mapping[str, str]) -> tuple[Scopes, Errors]:
         scopes, errors = Scopes(), Errors()

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 
@@ -209,10 +209,13 @@ class Scene:
             self.api("DELETE", f"{NODES}/{NODE}")
 
 
+S = TypeVar("S", bound=Scene)
+
+
 @contextmanager
-def scene(server: ApiServer, root: Path) -> Iterator[Scene]:
+def scene(server: ApiServer, root: Path, kind: type[S] = Scene) -> Iterator[S]:  # type: ignore[assignment]
     """A runtime, and the daemon before it, started; all is gone at the end."""
-    made = Scene(server, root)
+    made = kind(server, root)
     try:
         with served(made.runtime, made.daemon.runtime_socket), made.daemon:
             made.node()
