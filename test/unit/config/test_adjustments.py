@@ -168,3 +168,15 @@ def test_the_schema_is_structural():
                 check(below)
 
     check(schema())
+
+
+def test_the_page_shows_an_adjustment_that_works_and_files_that_are_there():
+    page = (REPOSITORY / "docs" / "adjustments.md").read_text()
+    shown = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])
+    jsonschema.validate(shown, schema())
+    assert adjustment("a", shown["spec"], "gpu-1").effect.rdt_class == "gold"
+    for word in page.split():
+        if word.startswith("examples/"):
+            assert (REPOSITORY / word).is_file(), word
+    known = {"NotExists", *Operator.__args__}
+    assert all(f"`{operator}`" in page for operator in known - {"NotExists"})
