@@ -64,6 +64,16 @@ class Adjusting:
         self.pushed = 0
         """How often a set was given."""
 
+    @property
+    def ours(self) -> int:
+        """How many are for this node."""
+        return sum(one.is_ours for one in self._reflector.objects.values())
+
+    @property
+    def amiss(self) -> int:
+        """How many of them are not in force, or only in part."""
+        return len(self._verdict or ())
+
     async def run(self) -> NoReturn:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as tasks:

@@ -6,12 +6,14 @@ import signal
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
 import structlog
 
 from cri_resmgr import __version__
+from cri_resmgr.agent import adjustment_metrics
 from cri_resmgr.agent import daemon as daemon_
 from cri_resmgr.agent.adjusting import Adjusting
 from cri_resmgr.agent.capacity import Capacity
@@ -72,7 +74,8 @@ async def _work(options: Options, client: Client, daemon: Daemon, *, stop: async
     followers = (pusher, capacity, retelling, adjusting)
     following = Following(daemon, socket, voice=voice, since=retelling.since, followers=followers)
     parts = Parts(standing, following, pusher, voice.reporter, capacity)
-    scrape = Scrape(parts, daemon=daemon.metrics, installer=options.installer_metrics)
+    others = (partial(adjustment_metrics.text, adjusting),)
+    scrape = Scrape(parts, daemon=daemon.metrics, installer=options.installer_metrics, others=others)
     async with AsyncExitStack() as undo:
         await _serve(options, {**_routes(standing), "/metrics": scrape.answer}, undo)
         async with asyncio.TaskGroup() as tasks:

@@ -73,6 +73,12 @@ def _gauges(node: Node) -> tuple[Gauge, ...]:
         *_of_decisions(node),
         *_of_enforcement(node),
         *gauges.of_pools(partial(_pools, node), node.book.ledger),
+        Gauge("cri_resmgr_adjustments", "Adjustments in force.", lambda: len(node.adjuster)),
+        Gauge(
+            "cri_resmgr_adjustments_amiss",
+            "Adjustments not in force, or only in part.",
+            lambda: len(node.adjuster.errors),
+        ),
         Gauge("cri_resmgr_events_total", "What an operator must know, by kind.", lambda: node.events.counts, "kind"),
         Gauge("cri_resmgr_reconcile_rounds_total", "Comparisons with the runtime.", lambda: node.reconciler.rounds),
         Gauge("cri_resmgr_dump_dropped_total", "Messages too fast for their dump.", lambda: node.dumper.dropped),

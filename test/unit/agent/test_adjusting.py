@@ -5,8 +5,10 @@ import json
 from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
+from cri_resmgr.agent import adjustment_metrics
 from cri_resmgr.agent.daemon import Away
 from cri_resmgr.errors import Degraded
 from cri_resmgr.kube.errors import Conflict, Forbidden, NotFound, Unavailable
@@ -54,6 +56,28 @@ def test_those_for_this_node_go_to_the_daemon_and_get_a_status(told):
         assert server.errors("all") == {}
         assert "status" not in server.objects["other"]
         assert (len(daemon.given), len(server.patches)) == (1, 2)
+
+    told(story)
+
+
+def test_prometheus_gets_how_many_there_are_and_what_they_have_cost(told):
+    async def story(server: AdjustmentServer, daemon: TakingDaemon) -> None:
+        server.apply("good", spec("node-1"))
+        server.apply("bad", spec("node-1"))
+        server.apply("other", spec("node-2"))
+        daemon.verdict = lambda _texts: {"bad": {"bad": "not applied on this node"}}
+        node = Node(server, daemon)
+        async with running(node):
+            await asyncio.sleep(SETTLED_S)
+        families = text_string_to_metric_families(adjustment_metrics.text(node.adjusting))
+        numbers = {one.name.removeprefix("cri_resmgr_agent_"): one.value for each in families for one in each.samples}
+        assert numbers == {
+            "adjustments": 2,
+            "adjustments_amiss": 1,
+            "adjustments_pushes_total": 1,
+            "adjustments_status_writes_total": 2,
+            "adjustments_status_refused_total": 0,
+        }
 
     told(story)
 

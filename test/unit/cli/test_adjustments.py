@@ -46,6 +46,8 @@ def test_they_reach_the_runtime_and_the_status_and_outlive_the_daemon(daemon, ru
     wait_for(lambda: has.cpu_shares == 2048, "the runtime to be told", 30)
     said = {"digest": "d1", "in_force": 1, "errors": {"more": {"more": NOT_APPLIED}}}
     assert agent.status()["adjustments"] == said
+    assert "\ncri_resmgr_adjustments 1\n" in agent.metrics()
+    assert "\ncri_resmgr_adjustments_amiss 1\n" in agent.metrics()
     daemon.kill()
     daemon.start()
     assert agent.status()["adjustments"] == {**said, "digest": ""}
