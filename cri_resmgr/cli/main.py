@@ -15,8 +15,19 @@ from cri_resmgr.cli import goflags
 from cri_resmgr.errors import BadInput, Error
 
 BUILD_VARIABLE = "CRI_RESMGR_BUILD"  # set by the bundle: the commit that it was made from
-_VERBS = ("config", "config-help", "explain", "help", "plan", "record", "release", "replay", "simulate", "status")
-_LATER = ("doctor",)
+_VERBS = (
+    "config",
+    "config-help",
+    "doctor",
+    "explain",
+    "help",
+    "plan",
+    "record",
+    "release",
+    "replay",
+    "simulate",
+    "status",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,8 +66,6 @@ def _run(arguments: Sequence[str]) -> int:
 
 def _verb(words: Sequence[str], *, flags_given: bool) -> int:
     verb, *rest = words
-    if verb in _LATER:
-        raise BadInput(f"'{verb}' is not in this version, it comes with a later one; there are {', '.join(_VERBS)}")
     if verb not in _VERBS:
         raise goflags.FlagError(f"unknown command line argument: {verb}")
     if flags_given:

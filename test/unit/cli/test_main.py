@@ -94,15 +94,6 @@ def test_wrong_values_end_with_2_and_a_line_each_without_the_usage(command):
     ]
 
 
-@pytest.mark.parametrize("verb", ["doctor"])
-def test_a_verb_of_a_later_version_is_refused_with_the_reason(command, verb):
-    answer = command(verb, "policy")
-    assert answer.status == 2
-    there = ", ".join(main_._VERBS)
-    refusal = f"'{verb}' is not in this version, it comes with a later one; there are {there}"
-    assert answer.err == f"cri-resmgr: {refusal}\n"
-
-
 @pytest.mark.parametrize(("error", "status"), [(BadInput("a\nb"), 2), (Fatal("a\nb"), 1), (Degraded("a\nb"), 1)])
 def test_an_error_of_the_daemon_is_told_line_by_line_with_its_exit_code(command, daemon, error, status):
     def end():
