@@ -88,7 +88,8 @@ class Adjuster:
         """A container that is about to be made, with what is in force for it."""
         adjustment, problem = self._effective(container)
         if problem:
-            self._late[container.key] = container
+            alive = {one.key: one for one in self._alive(self._late)}  # those of long ago need no room
+            self._late = {**alive, container.key: container}
             self._events.record(Kind.ADJUSTMENTS_REJECTED, container=container, text=problem)
             log.warning("adjustment.impossible", container=container.key, error=problem)
         return replace(container, adjustment=adjustment) if adjustment != container.adjustment else container
