@@ -55,7 +55,6 @@ class Installer:
             selection=selected,
             max_unavailable=wanted.max_unavailable,
             webhook=await self.beside.certificate(found.ref.namespace) if wanted.webhook else None,
-            kubernetes_version=shoot.kubernetes_version,
             pull_secrets=self.pull_secrets,
         )
 

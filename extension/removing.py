@@ -91,9 +91,6 @@ class Remover:
         try:
             images = image_sets(self.vector, kubernetes_version=version, architectures=architectures)
         except BadInput:  # nothing that somebody has written may keep what was installed from being removed
-            version = ""
-            images = image_sets(self.vector, kubernetes_version=version, architectures=architectures)
-        installation = Installation(
-            images=images, form="uninstall", kubernetes_version=version, pull_secrets=self.options.pull_secrets
-        )
+            images = image_sets(self.vector, kubernetes_version="", architectures=architectures)
+        installation = Installation(images=images, form="uninstall", pull_secrets=self.options.pull_secrets)
         return cargo(namespace, await self.renderer.objects(installation), annotations={SINCE: since})

@@ -66,6 +66,4 @@ class Installation:
     """How many nodes may be without a ready installation while a new one is rolled out; a count or a percentage."""
     webhook: Certificate | None = None
     """The annotating webhook is deployed if there is a certificate for it."""
-    kubernetes_version: str = ""
-    """The shoot's, such as 1.34.1; empty for not known, and then nothing newer than 1.28 is used."""
     pull_secrets: tuple[PullSecret, ...] = ()
