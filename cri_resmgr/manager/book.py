@@ -60,10 +60,11 @@ class Book:
             self._drop(container)
             if container.state is not State.EXITED:
                 self._release(container.key)
+        if pod_id in self.ledger.pods:
+            log.debug("pod.gone", id=pod_id)
+            if (recorder := self.placing.recorder) is not None:
+                recorder.pod_gone(pod_id)
         self.ledger.drop_pod(pod_id)
-        if (recorder := self.placing.recorder) is not None:
-            recorder.pod_gone(pod_id)
-        log.debug("pod.gone", id=pod_id)
         self._writer.soon()
 
     @contextmanager

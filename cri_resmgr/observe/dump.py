@@ -7,7 +7,7 @@ are taken out (`redaction`), and neither a slow log nor a full disk is ever wait
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from structlog.typing import FilteringBoundLogger
 
@@ -37,8 +37,9 @@ class Dumper:
 
     def __init__(self, log: FilteringBoundLogger) -> None:
         self._writer = Writer(log)
+        self._text = ""
         self._rules: tuple[dumprules.Rule, ...] = ()
-        self._levels: Mapping[str, Level] = {}
+        self._levels: dict[str, Level] = {}  # of methods that have been called; rules are tried once for each
 
     @property
     def dropped(self) -> int:
@@ -47,8 +48,10 @@ class Dumper:
 
     def configure(self, settings: DumpSettings) -> None:
         """Dump by `settings` from now on; a call in flight goes on as it began. Raises BadInput for wrong rules."""
-        rules = () if settings.disabled else dumprules.parse(settings.rules)
-        self._rules, self._levels = rules, {path: dumprules.level_of(rules, path) for path in methods.PATHS}
+        text = "" if settings.disabled else settings.rules
+        if text != self._text:  # else a configuration about something else costs nothing here
+            rules = dumprules.parse(text)
+            self._text, self._rules, self._levels = text, rules, {}
         self._writer.direct(Target(file="" if settings.disabled else settings.file, debug=settings.debug))
 
     def tap_for(self, path: str) -> Tap | None:
@@ -89,7 +92,12 @@ class Dumper:
         self._writer.close()
 
     def _level(self, path: str) -> Level:
-        return self._levels.get(path) or dumprules.level_of(self._rules, path)
+        level = self._levels.get(path)
+        if level is None:
+            level = dumprules.level_of(self._rules, path)
+            if path in methods.PATHS:  # others are a client's own words, of which there may be any number
+                self._levels[path] = level
+        return level
 
     def _watch(self, path: str, level: Level, *, kind: Kind, qualifier: str = "") -> "Watch":
         return Watch(path, level, kind=kind, qualifier=qualifier, put=self._writer.put)
