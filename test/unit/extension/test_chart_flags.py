@@ -46,3 +46,9 @@ def test_pull_secrets_that_cannot_be_read_are_bad_input(tmp_path):
     flags = parser(NAMESPACES).parse_args([f"--pull-secrets-directory={tmp_path / 'absent'}"])
     with pytest.raises(BadInput, match="cannot be read"):
         cli.settings_of(flags, {})
+
+
+def test_what_the_process_writes_to_has_a_place_though_its_root_is_read_only():
+    assert "readOnlyRootFilesystem: true" in DEPLOYMENT
+    assert "- {name: tmp, mountPath: /tmp}" in DEPLOYMENT
+    assert "tempfile" in Path("extension/checking.py").read_text()
