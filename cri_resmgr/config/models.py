@@ -48,7 +48,9 @@ class Policy(Section):
     """Which policy decides, and about which CPUs."""
 
     active: PolicyName = "none"
-    """The policy's name; `cri-resmgr --list-policies` prints those there are. `null` is an old word for `none`."""
+    """The policy's name; `cri-resmgr --list-policies` prints those there are. `null` is an old word for `none`. On a
+    running node another policy decides at once: it moves what runs, restarts nothing, and if that does not work the
+    old one goes on; the daemon's flag `-disable-policy-switch` forbids it. `cri-resmgr plan` says who would move."""
 
     available_resources: Constraint = Field(default_factory=dict)
     """What containers may use; everything that is online unless said. A bare number is an amount and never the id of a
