@@ -7,6 +7,7 @@ lines are dropped until it reads again, and then it is told how many.
 import os
 import select
 import stat
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -16,19 +17,29 @@ CHUNK_BYTES = 4096  # PIPE_BUF: what is free when poll says that a pipe can be w
 
 @dataclass(slots=True)
 class Sink:
-    """A descriptor with what has not been written to it. `prefixed` puts the journal's `<N>` before each line."""
+    """A descriptor with what has not been written to it. `prefixed` puts the journal's `<N>` before each line.
+
+    Any thread may write: the dump's own does while the loop logs.
+    """
 
     fd: int
     prefixed: bool = False
     dropped: int = 0
     cut: bool = False  # the last thing written was the beginning of a line
     _poll: select.poll = field(default_factory=select.poll)
+    # One event at a time: its lines stay together, and `poll` refuses a second thread. Re-entrant, for the garbage
+    # collector may log what it finds in the midst of a line.
+    _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def __post_init__(self) -> None:
         self._poll.register(self.fd, select.POLLOUT)
 
     def write(self, text: str, priority: int) -> None:
         """Write the lines of one event, or count them as dropped."""
+        with self._lock:
+            self._attempt(text, priority)
+
+    def _attempt(self, text: str, priority: int) -> None:
         if self.dropped:
             if not self._writable(0):
                 self.dropped += 1

@@ -1,11 +1,14 @@
 import asyncio
+import contextlib
 import json
 import logging as stdlib
 import os
+import select
 import signal
 import socket
 import stat
 import types
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import structlog
@@ -331,6 +334,20 @@ def test_a_line_that_was_cut_does_not_run_into_the_next(said, logs, read_end):
     log.info("c.d")
     empty, dropped, last = said()
     assert (empty, dropped, last.split()[-1]) == ("", "[logging] lines.dropped count=1", "c.d")
+
+
+def test_threads_that_write_at_once_to_a_slow_reader_neither_fail_nor_mix_their_events(read_end, monkeypatch):
+    monkeypatch.setattr(sinks, "PATIENCE_S", 60)
+    sink, told = sinks.Sink(read_end.writing), [f"{number} {'x' * 3 * sinks.CHUNK_BYTES}" for number in range(40)]
+    with ThreadPoolExecutor(4) as threads:
+        written = [threads.submit(sink.write, text, 6) for text in told]
+        read = b""
+        while read.count(b"\n") < len(told) and not any(one.done() and one.exception() for one in written):
+            select.select([read_end.fd], [], [], 1)
+            with contextlib.suppress(BlockingIOError):
+                read += os.read(read_end.fd, 1000)
+    assert [one.exception() for one in written] == [None] * len(told)
+    assert sorted(read.decode().splitlines()) == sorted(told)
 
 
 def test_a_reader_that_is_gone_ends_nothing(logs, read_end):
