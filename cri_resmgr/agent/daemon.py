@@ -4,9 +4,11 @@
         verdict = await daemon.set_config(Pushed(…))
 
 The channel connects again by itself, `attempt_s` apart at most.  A call waits for that as long as its deadline lasts
-if it is told to be `patient`, and otherwise fails at once while the daemon is away.
+if it is told to be `patient`, and is asked again if the daemon goes under it: every question may be asked twice.
+Otherwise it fails at once while the daemon is away.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -91,15 +93,26 @@ class Daemon:
     ) -> T:
         """The reply to one call as `read` understands it."""
         what = f"{self._socket}: {method.rpartition('/')[2]}"
-        call = self._channel.unary_unary(method)
         try:
-            return read(await call(message, timeout=deadline_s, wait_for_ready=patient))
+            return read(await self._reply(method, message, deadline_s=deadline_s, patient=patient))
         except grpc.aio.AioRpcError as error:
             raise _explained(what, error) from error
         except (Unreadable, ValueError, TypeError, KeyError, AttributeError) as error:
             raise Degraded(
                 f"{what}: the answer is not understood: {error}; are agent and daemon of one version?"
             ) from (error)
+
+    async def _reply(self, method: str, message: bytes, *, deadline_s: float, patient: bool) -> bytes:
+        call, clock = self._channel.unary_unary(method), asyncio.get_running_loop().time
+        end_s = clock() + deadline_s
+        while True:
+            try:
+                reply: bytes = await call(message, timeout=end_s - clock(), wait_for_ready=patient)
+            except grpc.aio.AioRpcError as error:
+                if not patient or error.code() is not grpc.StatusCode.UNAVAILABLE or clock() >= end_s:
+                    raise
+            else:
+                return reply
 
 
 @asynccontextmanager

@@ -8,10 +8,11 @@ import re
 from collections.abc import Iterable, Iterator
 
 _NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
-_HEAD = re.compile(rf"# (?:HELP|TYPE) ({_NAME}) .*")
+_HEAD = re.compile(rf"# (HELP|TYPE) ({_NAME}) (.*)")
 _LABELS = r'\{(?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\]|\\["\\n])*",?)*\}'
 _SAMPLE = re.compile(rf"({_NAME})(?:{_LABELS})? (?:[-+]?(?:[0-9.]+(?:[eE][-+]?[0-9]+)?|Inf)|NaN)(?: -?[0-9]+)?")
 _PARTS = ("_bucket", "_sum", "_count")
+_OF_PARTS = ("histogram", "summary")
 
 
 def merged(texts: Iterable[str]) -> str:
@@ -30,16 +31,17 @@ def merged(texts: Iterable[str]) -> str:
 
 def _lines(text: str) -> Iterator[tuple[str, str]]:
     """Each good line with its family."""
-    family = ""
+    family, parts = "", tuple[str, ...]()
     for line in text.splitlines():
         if head := _HEAD.fullmatch(line):
-            family = head[1]
+            word, name, said = head.groups()
+            if name != family:
+                family, parts = name, ()
+            if word == "TYPE" and said in _OF_PARTS:
+                parts = _PARTS
         elif sample := _SAMPLE.fullmatch(line):
-            family = _family(sample[1], family)
+            if sample[1] not in {family, *(family + part for part in parts)}:
+                family, parts = sample[1], ()
         else:
             continue
         yield family, f"{line}\n"
-
-
-def _family(name: str, current: str) -> str:
-    return current if name.removeprefix(current) in {"", *_PARTS} and current else name
