@@ -23,6 +23,7 @@ ADDRESS = IPv4Address("127.197.0.1")
 ETCD_PORT = 13379
 START_DEADLINE_S = 90
 SERVER = "kube-apiserver"
+TOKEN_S = 24 * 3600
 
 
 class ApiServer:
@@ -94,6 +95,16 @@ class ApiServer:
     def resume(self) -> None:
         """Let it go on."""
         os.kill(self.processes.pid(SERVER), signal.SIGCONT)
+
+    def account(self, namespace: str, name: str) -> Path:
+        """A kubeconfig with which one acts as that service account, which exists."""
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
+        token = self.api("POST", path, {"spec": {"expirationSeconds": TOKEN_S}})["status"]["token"]
+        kubeconfig = json.loads(self.kubeconfig.read_text())
+        kubeconfig["users"] = [{"name": ADMIN.short_name, "user": {"token": token}}]
+        target = self.directory / f"{namespace}-{name}.kubeconfig"
+        target.write_text(json.dumps(kubeconfig))
+        return target
 
     def compact(self) -> None:
         """Make etcd forget all but the present."""

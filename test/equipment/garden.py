@@ -22,13 +22,11 @@ from typing import IO, Any
 from equipment import cache, gardener
 from equipment.api_server import ApiServer
 from equipment.control_plane import Api, ApiError, answers
-from equipment.credentials import ADMIN
 from equipment.processes import wait_for
 from equipment.tools import tool
 
 PLOTS = 8
 START_DEADLINE_S = 60
-TOKEN_S = 24 * 3600
 CONTROLLERS = "daemonset-controller,garbage-collector-controller,namespace-controller"
 RESOURCE_MANAGER, CONTROLLER_MANAGER = "gardener-resource-manager", "kube-controller-manager"
 HEALTH_PORT = 8081
@@ -102,17 +100,6 @@ class Garden:
     def stop_resource_manager(self) -> None:
         """As when the shoot is hibernated; ManagedResources that it has seen cannot go until it is back."""
         self.shoot.processes.stop(RESOURCE_MANAGER)
-
-    def account(self, namespace: str, name: str) -> Path:
-        """A kubeconfig with which one acts on the seed as that service account, which exists."""
-        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
-        body = {"spec": {"expirationSeconds": TOKEN_S}}
-        token = self.seed.api("POST", path, body)["status"]["token"]
-        kubeconfig = json.loads(self.seed.kubeconfig.read_text())
-        kubeconfig["users"] = [{"name": ADMIN.short_name, "user": {"token": token}}]
-        target = self.directory / f"{namespace}-{name}.kubeconfig"
-        target.write_text(json.dumps(kubeconfig))
-        return target
 
     def _address(self, role: int) -> IPv4Address:
         return IPv4Address(f"127.198.{self._number}.{role}")

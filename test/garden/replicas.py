@@ -59,7 +59,7 @@ class Replicas:
         """A replica that acts as the account of its name."""
         here = ("EXTENSION_CONFIGMAP_NAMESPACE", "LEADER_ELECTION_NAMESPACE")
         command = [
-            sys.executable, "-m", "extension.cli", f"--kubeconfig={self.garden.account(self.namespace, name)}",
+            sys.executable, "-m", "extension.cli", f"--kubeconfig={self.garden.seed.account(self.namespace, name)}",
             "--health-bind-address=127.0.0.1:0", "--metrics-bind-address=127.0.0.1:0", *QUICK, *flags,
         ]  # fmt: skip
         environment = dict.fromkeys(here, self.namespace)

@@ -100,7 +100,7 @@ def test_bad_input_ends_it_with_2_before_anything_is_done(flag):
 
 
 def test_a_port_that_somebody_else_has_ends_it_with_2(replicas, garden):
-    kubeconfig = garden.account(replicas.namespace, "replica-a")
+    kubeconfig = garden.seed.account(replicas.namespace, "replica-a")
     address = f"--metrics-bind-address={replicas.address('replica-a')}"
     command = [sys.executable, "-m", "extension.cli", f"--kubeconfig={kubeconfig}", address]
     environment = {**os.environ, "LEADER_ELECTION_NAMESPACE": replicas.namespace}

@@ -15,6 +15,7 @@ from doubles.runtime import FakeRuntime, served
 from equipment.agent import Agent
 from equipment.api_server import ApiServer
 from equipment.processes import Processes, wait_for
+from equipment.tools import tool
 from unit.cli.daemons import Daemon
 
 NODE = "agents-node"
@@ -28,6 +29,7 @@ CONFIGMAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
 NODES = "/api/v1/nodes"
 MERGE = "application/merge-patch+json"
 PATIENCE_S = 60.0
+DEADLINE_S = 60
 
 PINNED = {"policy": "Active: topology-aware\nReservedResources: {CPU: 750m}\n"}
 NONE = {"policy": "Active: none\n"}
@@ -138,6 +140,17 @@ class Scene:
         name = f"agent-{len(self.agents)}"
         self.agents.append(AgentProcess(self.root, where, self.daemon.config_socket, *flags, name=name))
         return self.agents[-1]
+
+    def kubectl(self, *words: str | Path) -> str:
+        """What kubectl prints; it must succeed."""
+        done = self.tried(*words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def tried(self, *words: str | Path) -> "subprocess.CompletedProcess[str]":
+        """What came of it."""
+        command = [tool("kubectl"), f"--kubeconfig={self.server.kubeconfig}", *words]
+        return subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
 
     def node(self, group: str | None = None, *, cpu: str = "1") -> None:
         """The Node is there, in a group or in none."""

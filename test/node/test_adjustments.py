@@ -4,7 +4,6 @@ Each command of the setup guide is here as it stands there; only `jq` is Python.
 """
 
 import json
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,6 @@ import pytest
 import yaml
 
 from equipment.processes import wait_for
-from equipment.tools import tool
 from node.agents import NODE, Scene, scene
 from node.kube_fixtures import *  # noqa: F403 - a fixture, as if it stood here
 from unit.cli.daemons import run_pod
@@ -30,18 +28,7 @@ MI = 1 << 20
 
 
 class Users(Scene):
-    """A scene with kubectl."""
-
-    def kubectl(self, *words: str | Path) -> str:
-        """What kubectl prints; it must succeed."""
-        done = self.tried(*words)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def tried(self, *words: str | Path) -> "subprocess.CompletedProcess[str]":
-        """What came of it."""
-        command = [tool("kubectl"), f"--kubeconfig={self.server.kubeconfig}", *words]
-        return subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+    """A scene with Adjustments."""
 
     def written(self, name: str, scope: list[Any], **said: Any) -> Path:
         """A file with an Adjustment."""
