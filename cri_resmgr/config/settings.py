@@ -7,7 +7,7 @@ that a command line flag decides is None here: see `LoggerSettings.over`.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from cri_resmgr.config import dumprules
@@ -106,7 +106,12 @@ class Settings:
 
     def to_json(self) -> str:
         """One line; `from_json` gives an equal value."""
-        return json.dumps(asdict(self), separators=(",", ":"), sort_keys=True)
+        # Not by `asdict`: it copies each item of a list of any length first, while the loop waits.
+        return json.dumps(self, default=_fields, separators=(",", ":"), sort_keys=True)
+
+
+def _fields(part: Any) -> dict[str, Any]:
+    return {one.name: getattr(part, one.name) for one in fields(part)}
 
 
 def from_json(text: str | bytes) -> Settings:

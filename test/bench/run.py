@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from bench import build, costs, pods, policy, rates
+from bench import build, costs, pods, policy, pushes, rates
 from bench.results import Result
 from bench.rig import DAEMON, Bench
 from bench.table import table
@@ -32,7 +32,8 @@ def measurements() -> Mapping[str, Measure]:
     curve = {f"create-{alive}": partial(costs.create_among, alive=alive) for alive in (0, 300, 1_000)}
     sizes = {name: partial(policy.on_one_machine, name=name) for name in policy.SIZES}
     relay = {**loads, "burst": costs.burst, "start": costs.start, "memory": costs.memory, **curve}
-    return {**relay, **sizes, "policy-pools": policy.by_pools, "pods": pods.burst}
+    pushed = {"config-push": pushes.configuration, "adjustments-push": pushes.adjustments}
+    return {**relay, **pushed, **sizes, "policy-pools": policy.by_pools, "pods": pods.burst}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
