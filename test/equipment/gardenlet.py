@@ -5,6 +5,7 @@ v1.149.3 do (`pkg/component/extensions/extension`, `pkg/extensions/customresourc
 `CheckExtensionObject` (`pkg/utils/kubernetes/health/extensions.go`).  It polls faster than gardenlet's 5 s.
 """
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -111,9 +112,8 @@ class Gardenlet:
         """Make the namespace and write the Cluster, without touching the Extension."""
         labels = {"gardener.cloud/role": "shoot", f"extensions.gardener.cloud/{TYPE}": "true"}
         self._made("/api/v1/namespaces", {"metadata": {"name": shoot.namespace, "labels": labels}})
-        clusters = f"/apis/{EXTENSIONS}/clusters"
-        if not self._made(clusters, shoot.cluster()):
-            path = f"{clusters}/{shoot.namespace}"
+        path = self._cluster(shoot)
+        if not self._made(path.rpartition("/")[0], shoot.cluster()):
             version = self._api("GET", path)["metadata"]["resourceVersion"]
             body = shoot.cluster()
             body["metadata"]["resourceVersion"] = version
@@ -168,10 +168,21 @@ class Gardenlet:
             self._api("PATCH", f"{path_of(shoot)}/status", {"status": {"state": state}}, content=MERGE_PATCH)
         self._annotate(shoot, "restore")
 
+    def drop(self, shoot: Shoot) -> None:
+        """Take the Extension away whatever anybody waits for, and the Cluster: nobody is to try it again."""
+        release = {"metadata": {"finalizers": None}}
+        self.delete(shoot)
+        for method, path, body in (("PATCH", path_of(shoot), release), ("DELETE", self._cluster(shoot), None)):
+            with contextlib.suppress(ApiError):  # it is gone, or was never there
+                self._api(method, path, body, content=MERGE_PATCH if body else "application/json")
+
     def find(self, shoot: Shoot) -> dict[str, Any] | None:
         """The Extension, or None."""
         found: dict[str, Any] | None = self._api.find(path_of(shoot))
         return found
+
+    def _cluster(self, shoot: Shoot) -> str:
+        return f"/apis/{EXTENSIONS}/clusters/{shoot.namespace}"
 
     def _deploy(self, shoot: Shoot, operation: str) -> str:
         stamp = _now()

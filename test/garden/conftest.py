@@ -51,6 +51,8 @@ def gardenlet(garden: Garden) -> Gardenlet:
 
 
 @pytest.fixture
-def shoot() -> Shoot:
-    """A shoot that nobody has told the seed of; its namespace is of this test alone."""
-    return Shoot(namespace=f"shoot--test--{uuid4().hex[:8]}")
+def shoot(gardenlet: Gardenlet) -> Iterator[Shoot]:
+    """A shoot that nobody has told the seed of; its namespace is of this test alone, and nobody's work afterwards."""
+    made = Shoot(namespace=f"shoot--test--{uuid4().hex[:8]}")
+    yield made
+    gardenlet.drop(made)

@@ -102,7 +102,7 @@ def error_of(gardenlet, shoot):
 
 
 def test_removal_does_not_wait_for_ever_for_a_node_that_does_not_answer(garden, gardenlet, shoot, seed):
-    with running(garden.seed.kubeconfig, Options(poll_s=0.1, removal_s=1.0)):
+    with running(garden.seed.kubeconfig, Options(poll_s=0.1, removal_s=3.0)):
         gardenlet.reconcile(shoot)
         gardenlet.wait(shoot)
         gardenlet.delete(shoot)
