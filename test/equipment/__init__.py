@@ -6,6 +6,7 @@ its own).  Nothing in here is imported by the product.  Where to find what:
     cache, progress    things that take minutes are made once for each machine, and say how long they take
     tools, machine     Go programs built from `test/tools`; Debian packages
     images, registry   tiny container images made here, as an archive and served like a registry does
+    built_images       the product's own images, built by its Makefile and served by Debian's registry
     stand_ins          the images that critest asks for
     runtimes           containerd 1.6, containerd 2.x and CRI-O, each with a directory of its own
     relay              the daemon under test as a process
