@@ -20,6 +20,8 @@ BACKLOG = 1024
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 60.0, 900.0
 STARTING_S = 60.0  # how long a daemon that is being tried may take
 PROVEN_S = 10.0  # how long it must then stay up
+# It has one try: as long as nobody has the path, new clients are refused.
+ENDED = frozenset({"auto-restart", "auto-restart-queued", "failed", "dead"})
 DRAIN_S = 5.0
 LOCK_S = 30.0
 COMMAND_S = 60.0
@@ -104,15 +106,15 @@ class Bypass:
         loop = asyncio.get_running_loop()
         begun_s, up_since_s = loop.time(), None
         while not await happened(self._stop, deadline_s=0.2):
-            state = await systemctl("show", "--property=ActiveState", "--value", SERVICE)
+            state = await systemctl("show", "--property=SubState", "--value", SERVICE)
             now_s = loop.time()
-            up_since_s = (up_since_s or now_s) if state in {"active", "reloading"} else None
+            up_since_s = (up_since_s or now_s) if state == "running" or state.startswith("reload") else None
             if up_since_s is not None and now_s - up_since_s >= PROVEN_S:
                 if not await answers(self._path):
                     break
                 say("daemon.proven")
                 return True
-            if state in {"failed", "inactive"} or (up_since_s is None and now_s - begun_s > STARTING_S):
+            if state in ENDED or (up_since_s is None and now_s - begun_s > STARTING_S):
                 break
         await self._take_path_back()
         return False

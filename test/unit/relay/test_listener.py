@@ -134,6 +134,19 @@ def test_what_is_there_and_not_ours_stays(path, kind, tmp_path):
     listener.close(unlink=True)
 
 
+def test_a_link_to_a_living_socket_is_replaced_and_what_it_leads_to_goes_on(path, tmp_path):
+    path.parent.mkdir()
+    with socket.socket(socket.AF_UNIX) as runtime:
+        runtime.bind(str(tmp_path / "runtime.sock"))
+        runtime.listen()
+        path.symlink_to(tmp_path / "runtime.sock")
+        listener = open_listener(path, kept={})
+        assert not path.is_symlink()
+        assert connects(path)
+        assert connects(tmp_path / "runtime.sock")
+        listener.close(unlink=True)
+
+
 @pytest.mark.parametrize("where", ["file/relay.sock", "x" * 120])
 def test_a_place_where_no_socket_can_be_is_refused(tmp_path, where):
     (tmp_path / "file").write_text("x")
