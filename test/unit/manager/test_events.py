@@ -164,3 +164,39 @@ async def test_events_go_through_a_real_store(tmp_path):
         events.record(Kind.CPUSET_DRIFT, container=CONTAINER, text="a")
         events.close()
         assert [event.subject for event in read(store.get(META_KEY))] == ["shop/web:c"]
+
+
+async def test_who_asks_again_with_the_last_number_hears_only_what_is_new(saved):
+    events = make(saved)
+    events.record(Kind.POLICY_PASSED, text="one")
+    number, first = events.since(0)
+    assert [event.text for event in first] == ["one"]
+    assert events.since(number) == (number, ())
+    events.record(Kind.POLICY_PASSED, text="two")
+    later, new = events.since(number)
+    assert later > number
+    assert [event.text for event in new] == ["two"]
+
+
+async def test_an_event_that_happens_again_is_new_again(saved):
+    events = make(saved)
+    events.record(Kind.POLICY_PASSED, text="one")
+    number, _ = events.since(0)
+    events.record(Kind.POLICY_PASSED, text="one")
+    _, again = events.since(number)
+    assert [(event.text, event.count) for event in again] == [("one", 2)]
+
+
+async def test_a_number_from_the_future_is_answered_with_all(saved):
+    """As after the clock was set back between two daemons."""
+    events = make(saved)
+    events.record(Kind.POLICY_PASSED, text="one")
+    number, first = events.since(0)
+    assert events.since(number + 10**6) == (number, first)
+
+
+async def test_what_an_earlier_daemon_has_kept_is_told_to_who_asks_for_the_first_time(saved):
+    events = make(saved, stored=written([Event("PolicyPassed", "old", 1.0, 1.0)]))
+    number, first = events.since(0)
+    assert [event.text for event in first] == ["old"]
+    assert events.since(number) == (number, ())
