@@ -1,4 +1,4 @@
-"""What the README tells people to type works, as far as it needs neither root nor a node."""
+"""What the README and the policies' page tell people to type works, as far as it needs neither root nor a node."""
 
 import re
 import shlex
@@ -10,9 +10,10 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "README.md").read_text()
+POLICIES = (ROOT / "docs" / "policies.md").read_text()
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 LINES = [line for block in BLOCKS for line in block.splitlines()]
-RUNNABLE = [line for line in LINES if line.startswith("cri-resmgr simulate")]
+RUNNABLE = re.findall(r"^cri-resmgr simulate .*$", TEXT + POLICIES, re.MULTILINE)
 MAKE = [line.split()[1] for line in LINES if line.startswith("make ")]
 
 
@@ -23,8 +24,8 @@ def run(line: str) -> str:
 
 
 @pytest.mark.parametrize("line", RUNNABLE)
-def test_a_command_of_the_readme_runs_from_the_checkout_and_prints_what_is_shown_below_it(line):
-    shown = re.search(re.escape(line) + r"\n```\n\n```\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+def test_a_command_of_the_pages_runs_from_the_checkout_and_prints_what_is_shown_below_it(line):
+    shown = re.search(re.escape(line) + r"\n```\n\n```\n(.*?)^```$", TEXT + POLICIES, re.MULTILINE | re.DOTALL)
     printed = run(line).splitlines()
     assert set(shown[1].splitlines()) - set(printed) == {"    …"}
 
@@ -37,6 +38,13 @@ def test_there_is_something_to_run():
 def test_every_make_target_of_the_readme_exists():
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert set(MAKE) | set(re.findall(r"`make ([a-z-]+)", TEXT)) <= set(targets)
+
+
+@pytest.mark.parametrize("name", re.findall(r"^\| `([a-z-]+)` \| [`\"d]", POLICIES, re.MULTILINE))
+def test_every_annotation_of_the_page_is_one_that_the_policy_reads(name):
+    sources = [path.read_text() for path in (ROOT / "cri_resmgr" / "policies").rglob("*.py")]
+    hinting = (ROOT / "cri_resmgr" / "manager" / "hinting.py").read_text()
+    assert any(f'"{name}"' in source for source in sources) or f'"{name}.' in hinting
 
 
 def test_every_file_that_the_readme_links_to_exists():
