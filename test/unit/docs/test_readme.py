@@ -50,3 +50,9 @@ def test_every_annotation_of_the_page_is_one_that_the_policy_reads(name):
 def test_every_file_that_the_readme_links_to_exists():
     links = re.findall(r"\]\((?!https?:)([^)#]+)", TEXT) + re.findall(r"(?:examples|hacks|docs)/[\w./-]*\w", TEXT)
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_every_link_of_a_page_leads_to_a_file(page):
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
