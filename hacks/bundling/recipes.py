@@ -26,8 +26,11 @@ WITHOUT_MODULES = (
     "test", "tkinter", "turtle*", "unittest", "venv", "EXTERNALLY-MANAGED",
 )  # fmt: skip
 WITHOUT_WHEEL_FILES = ("*.pyi", "*.c", "*.h", "*.pxd", "*.pyx", "py.typed", "RECORD", "REQUESTED", "INSTALLER", "bin")
-# Read only when somebody asks for a model by name; we never do, and they are two thirds of an image.
-WITHOUT_MODELS = tuple(f"kubernetes/{kind}/{part}" for kind in ("client", "aio/client") for part in ("api", "models"))
+# Read only when somebody asks for a model by name; we never do, and they are two thirds of an image.  Of the models the
+# package itself is imported.
+WITHOUT_MODELS = tuple(
+    f"kubernetes/{kind}/{part}" for kind in ("client", "aio/client") for part in ("api", "models/[!_]*")
+)
 WITHOUT_TESTS = ("*/tests", "*/test", "*/testing", "pydantic/v1")
 
 

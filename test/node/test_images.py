@@ -94,13 +94,24 @@ def test_no_file_gives_its_caller_other_rights_and_all_are_roots(image: Image):
     assert {(entry.uid, entry.gid) for entry in image.entries} == {(0, 0)}
 
 
+def run(image: Image, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [shutil.which("chroot") or "chroot", image.root, *image.config["Entrypoint"], *words]
+    env = {"PATH": "/bin", "NODE_NAME": "node"}
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+
+
 def test_each_starts(image: Image):
-    command = [shutil.which("chroot") or "chroot", image.root, *image.config["Entrypoint"], "--help"]
-    done = subprocess.run(
-        command, env={"PATH": "/bin"}, capture_output=True, text=True, timeout=DEADLINE_S, check=False
-    )
+    done = run(image, "--help")
     assert done.returncode == 0, done.stderr
-    assert "usage" in done.stdout.lower()
+    assert "usage" in (done.stdout + done.stderr).lower()
+
+
+@pytest.mark.parametrize(
+    ("target", "words"), [("agent", ()), ("extension", ("--leader-election=false", "--heartbeat-namespace=here"))]
+)
+def test_who_talks_to_an_api_server_has_all_that_it_takes(images: Images, tmp_path: Path, target: str, words):
+    done = run(pulled(images, target, tmp_path), "--kubeconfig=/nowhere", *words)
+    assert "kubeconfig /nowhere cannot be used" in done.stderr
 
 
 def test_each_lists_the_wheels_and_packages_that_are_in_it(image: Image):
