@@ -62,7 +62,7 @@ class ApiServer:
     def renew_credentials(self) -> None:
         """Another CA with all that it signs, for the next start of the API server; the tokens stay."""
         self.credentials.make(())
-        self.api = Api(self.credentials)
+        self.api = Api.of(self.credentials)
 
     def start_server(self) -> None:
         """Start the API server alone and wait until it is ready."""

@@ -108,17 +108,21 @@ def built() -> Path:
 @contextlib.contextmanager
 def registry(storage: Path, directory: Path, *, port: int, readonly: bool = False) -> Iterator[str]:
     """Debian's docker-registry over `storage`: its address as names have it.  All that it writes is in `directory`."""
-    machine.ensure_apt(*PACKAGES)
-    directory.mkdir(parents=True, exist_ok=True)
-    config = directory / "registry.yml"
-    config.write_text(REGISTRY.format(storage=storage, port=port, readonly=str(readonly).lower()))
     processes = Processes(directory)
     try:
-        processes.start("registry", ["docker-registry", "serve", config])
-        processes.wait_for("registry", lambda: answers(f"http://127.0.0.1:{port}/v2/"), "the registry")
-        yield f"localhost:{port}"
+        yield start_registry(processes, storage, port=port, readonly=readonly)
     finally:
         processes.stop_all()
+
+
+def start_registry(processes: Processes, storage: Path, *, port: int, readonly: bool) -> str:
+    """Start it among `processes`; its address as names have it."""
+    machine.ensure_apt(*PACKAGES)
+    config = processes.directory / "registry.yml"
+    config.write_text(REGISTRY.format(storage=storage, port=port, readonly=str(readonly).lower()))
+    processes.start("registry", ["docker-registry", "serve", config])
+    processes.wait_for("registry", lambda: answers(f"http://127.0.0.1:{port}/v2/"), "the registry")
+    return f"localhost:{port}"
 
 
 @contextlib.contextmanager

@@ -36,9 +36,14 @@ def by_helm(values: object) -> Things:
 
 def by_gardenlet(values: object, directory: Path) -> Things:
     """The objects that gardenlet makes of the archive in a ControllerDeployment.  Raises RenderError."""
+    return rendered(controller_registration.archive(CHART), values, directory)
+
+
+def rendered(chart: bytes, values: object, directory: Path, *, namespace: str = NAMESPACE) -> Things:
+    """The objects that gardenlet's own renderer makes of an archive, which is left in `directory`; RenderError."""
     archive = directory / "chart.tgz"
-    archive.write_bytes(controller_registration.archive(CHART))
-    arguments = (str(archive), RELEASE, NAMESPACE, KUBERNETES)
+    archive.write_bytes(chart)
+    arguments = (str(archive), RELEASE, namespace, KUBERNETES)
     return _objects(_run(tool("chart-renderer"), *arguments, given=_json(values)))
 
 

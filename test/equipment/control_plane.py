@@ -5,10 +5,12 @@ There is no kube-proxy and no address translation.  The API server listens on th
 work from the host, from host-network pods and from pod-network pods alike.  Other services have no data path.
 """
 
+import base64
 import contextlib
 import json
 import ssl
 import subprocess
+import tempfile
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +18,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from equipment import machine
 from equipment.credentials import ADMIN, CONTROLLER_MANAGER, SCHEDULER, Credentials
@@ -43,22 +47,41 @@ class ApiError(Exception):
 
 
 class Api:
-    """A client of the API server with the rights of the administrator."""
+    """A client of an API server."""
 
-    def __init__(self, credentials: Credentials) -> None:
-        """Use the files of `credentials`, which exist."""
-        self._credentials = credentials
-        context = ssl.create_default_context(cafile=str(credentials.authority))
+    def __init__(self, server: str, context: ssl.SSLContext, *, token: str = "") -> None:
+        """Of `https://HOST:PORT`; who has no token has a certificate in `context`."""
+        self._server = server
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
         )
 
+    @classmethod
+    def of(cls, credentials: Credentials) -> "Api":
+        """With the rights of the administrator; the files of `credentials` exist."""
+        context = ssl.create_default_context(cafile=str(credentials.authority))
+        return cls(credentials.server, context, token=ADMIN.token)
+
+    @classmethod
+    def of_kubeconfig(cls, path: Path) -> "Api":
+        """As the one user of a kubeconfig that holds all that it needs."""
+        found = yaml.safe_load(path.read_text())
+        cluster, user = found["clusters"][0]["cluster"], found["users"][0]["user"]
+        context = ssl.create_default_context(cadata=_decoded(cluster["certificate-authority-data"]))
+        if "client-key-data" in user:
+            with tempfile.NamedTemporaryFile("w") as pair:  # only root may read it; the library takes nothing but files
+                pair.write(_decoded(user["client-certificate-data"]) + "\n" + _decoded(user["client-key-data"]))
+                pair.flush()
+                context.load_cert_chain(pair.name)
+        return cls(cluster["server"], context, token=user.get("token", ""))
+
     def __call__(self, method: str, path: str, body: object = None, *, content: str = "application/json") -> Any:
         """The answer, parsed when it is JSON; raises ApiError when refused, OSError when nobody answers."""
         request = urllib.request.Request(  # noqa: S310 - the URL is https, always
-            self._credentials.server + path,
+            self._server + path,
             data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {ADMIN.token}", "Content-Type": content},
+            headers={**self._headers, "Content-Type": content},
             method=method,
         )
         try:
@@ -100,7 +123,7 @@ class ControlPlane:
             made = pool.submit(self.credentials.make, self._nodes)
             self._start_etcd()
             made.result()
-        self.api = Api(self.credentials)
+        self.api = Api.of(self.credentials)
         self._start_api_server()
         self._start_controllers()
         account = "/api/v1/namespaces/default/serviceaccounts/default"
@@ -202,3 +225,7 @@ def answers(url: str) -> bool:
             return bool(response.status == 200)
     except OSError:
         return False
+
+
+def _decoded(text: str) -> str:
+    return base64.b64decode(text).decode()

@@ -13,23 +13,21 @@ Several gardens run side by side: each takes the first free *plot*, a directory 
 
 import contextlib
 import fcntl
-import json
 import shutil
 from ipaddress import IPv4Address
-from pathlib import Path
 from typing import IO, Any
 
 from equipment import cache, gardener
 from equipment.api_server import ApiServer
-from equipment.control_plane import Api, ApiError, answers
+from equipment.control_plane import Api, ApiError
 from equipment.processes import wait_for
+from equipment.resource_manager import ResourceManager
 from equipment.tools import tool
 
 PLOTS = 8
 START_DEADLINE_S = 60
 CONTROLLERS = "daemonset-controller,garbage-collector-controller,namespace-controller"
-RESOURCE_MANAGER, CONTROLLER_MANAGER = "gardener-resource-manager", "kube-controller-manager"
-HEALTH_PORT = 8081
+CONTROLLER_MANAGER = "kube-controller-manager"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
@@ -90,51 +88,25 @@ class Garden:
 
     def start_resource_manager(self, namespace: str) -> None:
         """Have the ManagedResources of one namespace of the seed applied to the shoot; another one's are let be."""
-        program = tool(RESOURCE_MANAGER)  # built, if need be, before a deadline runs
-        processes = self.shoot.processes
-        processes.stop(RESOURCE_MANAGER)
-        processes.start(RESOURCE_MANAGER, [program, f"--config={self._configuration(namespace)}"])
-        ready = f"http://{self._address(3)}:{HEALTH_PORT}/readyz"
-        processes.wait_for(RESOURCE_MANAGER, lambda: answers(ready), "gardener-resource-manager", START_DEADLINE_S)
+        self._resource_manager().start(namespace)
 
     def stop_resource_manager(self) -> None:
         """As when the shoot is hibernated; ManagedResources that it has seen cannot go until it is back."""
-        self.shoot.processes.stop(RESOURCE_MANAGER)
+        self._resource_manager().stop()
 
     def _address(self, role: int) -> IPv4Address:
         return IPv4Address(f"127.198.{self._number}.{role}")
 
-    def _configuration(self, namespace: str) -> Path:
-        """The resource manager's: class `resources`, from that namespace of the seed to the shoot."""
-        host, pki = str(self._address(3)), self.shoot.credentials.directory
-        certificates = self.directory / "resource-manager"
-        certificates.mkdir(exist_ok=True)
-        for name in ("crt", "key"):  # its webhook server listens also when it has no webhooks
-            shutil.copyfile(pki / f"apiserver.{name}", certificates / f"tls.{name}")
-        path = self.directory / "resource-manager.yaml"
-        path.write_text(json.dumps({
-            "apiVersion": "resourcemanager.config.gardener.cloud/v1alpha1",
-            "kind": "ResourceManagerConfiguration",
-            "sourceClientConnection": {"kubeconfig": str(self.seed.kubeconfig), "namespaces": [namespace]},
-            "targetClientConnection": {"kubeconfig": str(self.shoot.kubeconfig)},
-            "leaderElection": {"leaderElect": False},
-            "logLevel": "info",
-            "logFormat": "text",
-            "server": {
-                "webhooks": {"bindAddress": host, "port": 9449, "tls": {"serverCertDir": str(certificates)}},
-                "healthProbes": {"bindAddress": host, "port": HEALTH_PORT},
-                "metrics": {"bindAddress": host, "port": 8080},
-            },
-            "controllers": {
-                "clusterID": "",
-                "resourceClass": "resources",
-                "garbageCollector": {"enabled": False},
-                "health": {"concurrentSyncs": 5, "syncPeriod": "15s"},
-                "managedResource": {"concurrentSyncs": 5, "syncPeriod": "15s", "managedByLabelValue": "gardener"},
-            },
-            "webhooks": {},
-        }))  # fmt: skip
-        return path
+    def _resource_manager(self) -> ResourceManager:
+        """The one from the seed to the shoot."""
+        return ResourceManager(
+            processes=self.shoot.processes,
+            directory=self.directory / "resource-manager",
+            address=self._address(3),
+            source=self.seed.kubeconfig,
+            target=self.shoot.kubeconfig,
+            certificate=self.shoot.credentials.directory / "apiserver.crt",
+        )
 
 
 def define(api: Api, definition: dict[str, Any]) -> None:

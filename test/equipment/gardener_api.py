@@ -20,16 +20,36 @@ class KubectlError(Exception):
 
 
 class GardenerApi:
-    """The garden's API server, reached with kubectl as people do it."""
+    """The garden's API server, reached with kubectl as people do it; all that it writes is in one directory."""
 
-    def __init__(self, kubeconfig: Path) -> None:
-        """`kubeconfig` is the administrator's."""
-        self._kubeconfig = kubeconfig
+    def __init__(self, directory: Path) -> None:
+        """Take `directory` over from an earlier run."""
+        self.kubeconfig = directory / "garden.kubeconfig"
+        self._assets = directory / "assets"
+        self._processes = Processes(directory / "processes")
 
-    def kubectl(self, *arguments: str | Path) -> str:
+    def start(self) -> None:
+        """Return when it serves Gardener's kinds."""
+        machine.ensure_apt("etcd-server")
+        self._assets.mkdir(parents=True, exist_ok=True)
+        served = (("etcd", shutil.which("etcd")), *((name, tool(name)) for name in ("kube-apiserver", "kubectl")))
+        for name, path in served:
+            assert path, f"{name} is nowhere"
+            (self._assets / name).unlink(missing_ok=True)
+            (self._assets / name).symlink_to(path)
+        self.kubeconfig.unlink(missing_ok=True)
+        command = [tool(NAME), "--environment-type=gardener", f"--kubeconfig={self.kubeconfig}"]
+        self._processes.start(NAME, command, env={"KUBEBUILDER_ASSETS": str(self._assets)})
+        self._processes.wait_for(NAME, self.kubeconfig.exists, "gardener-apiserver", START_DEADLINE_S)
+
+    def stop(self) -> None:
+        """End it, with the servers behind it."""
+        self._processes.stop_all()
+
+    def kubectl(self, *arguments: str | Path, stdin: str | None = None) -> str:
         """What kubectl prints.  Raises KubectlError."""
-        command = [tool("kubectl"), f"--kubeconfig={self._kubeconfig}", *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+        command = [tool("kubectl"), f"--kubeconfig={self.kubeconfig}", *arguments]
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
         if done.returncode:
             raise KubectlError(done.stderr.strip() or done.stdout.strip())
         return done.stdout
@@ -38,20 +58,9 @@ class GardenerApi:
 @contextmanager
 def gardener_api(directory: Path) -> Iterator[GardenerApi]:
     """An API server that serves Gardener's kinds, while the context lasts; `directory` is its own."""
-    machine.ensure_apt("etcd-server")
-    assets = directory / "assets"
-    assets.mkdir(parents=True, exist_ok=True)
-    for name, path in (("etcd", shutil.which("etcd")), *((name, tool(name)) for name in ("kube-apiserver", "kubectl"))):
-        assert path, f"{name} is nowhere"
-        (assets / name).unlink(missing_ok=True)
-        (assets / name).symlink_to(path)
-    kubeconfig = directory / "garden.kubeconfig"
-    kubeconfig.unlink(missing_ok=True)
-    command = [tool(NAME), "--environment-type=gardener", f"--kubeconfig={kubeconfig}"]
-    processes = Processes(directory / "processes")
+    api = GardenerApi(directory)
     try:
-        processes.start(NAME, command, env={"KUBEBUILDER_ASSETS": str(assets)})
-        processes.wait_for(NAME, kubeconfig.exists, "gardener-apiserver", START_DEADLINE_S)
-        yield GardenerApi(kubeconfig)
+        api.start()
+        yield api
     finally:
-        processes.stop_all()
+        api.stop()
