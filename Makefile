@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 EQUIPMENT := PYTHONPATH=test $(PY) -m equipment.tools
 
-.PHONY: help venv check unit test test-all demo bench bundle build-images push-images fuzz mutants docs proto \
+.PHONY: help venv check unit test test-all demo demo-down bench bundle build-images push-images fuzz mutants docs proto \
 	requirements clean
 
 help: ## what there is
@@ -15,8 +15,11 @@ venv: $(VENV)/ready ## .venv/ with every command installed
 $(VENV)/ready: requirements/test.txt requirements/build.txt pyproject.toml hacks/make-venv
 	hacks/make-venv $(VENV)
 
-demo: venv ## the main job with real parts, as root: a runtime, the relay, a pod, a crash, recovery
+demo: venv ## the main job with real parts, as root: a node, then the whole chain (KEEP=1 leaves it up)
 	PYTHONPATH=test $(PY) hacks/demo.py
+
+demo-down: venv ## end what `make demo KEEP=1` has left
+	PYTHONPATH=test $(PY) hacks/demo.py --down
 
 check: venv ## format, lint, types, import direction
 	$(VENV)/bin/ruff format --check .

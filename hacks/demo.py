@@ -1,172 +1,106 @@
-"""`make demo`: the main job of the product on this machine, with real parts, told as a short story.
+"""`make demo`: two short stories with real parts, told on this machine; `make demo-down` ends what KEEP=1 has left.
 
-A private containerd with images made here, the relay in front of it with policy topology-aware, pods through CRI, the
-CPUs that the kernel holds them to and why, `kill -9` of the relay under them, recovery, a look at a larger machine,
-and everything cleaned up.
+The first one, a node with relay and placement, needs no Go.  While it is told, everything for the second one is built
+in the background: the whole chain from a Shoot in Gardener's API to a container's CPUs, and back.  What is built is
+kept, so the next time it is there.
 """
 
 import os
-import shutil
-import sqlite3
+import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from cri_resmgr.cri import api_pb2 as api
-from equipment import Unavailable
-from equipment.cgroups import container_cgroup
-from equipment.cri import CriClient, pod_config
-from equipment.images import build
-from equipment.registry import Registry
-from equipment.relay import Relay
-from equipment.runtimes import Containerd16, Runtime
-from equipment.stand_ins import BUSYBOX, stand_ins
+import demo_chain
+import demo_node
+from chain.landscape import Landscape
+from equipment import Unavailable, cache, machine
+from equipment.progress import progress
+from telling import say, show, shown
 
-TICKING = ("sh", "-c", "trap exit TERM; while :; do date +tick-%s; sleep 1 & wait $!; done")
-CONFIG = """\
-policy:
-  Active: topology-aware
-  ReservedResources: {CPU: 750m}
-dump:
-  Config: short:((Create)|(Start)|(Update)).*
+GROUPS = ("kubernetes", "gardener", "gardener-apiserver")
+BUILD = f"""
+"$0" -c 'from equipment.rootfs import rootfs; print(rootfs())'
+"$0" -c 'from equipment.built_images import built; print(built())'
+exec "$0" -m equipment.tools {" ".join(GROUPS)}
 """
-EXAMPLES = Path(__file__).parents[1] / "examples" / "simulate"
-ONE_CPU = {"cpu_shares": 1024, "cpu_quota": 100_000, "cpu_period": 100_000, "memory_limit_in_bytes": 64 << 20}
-_BOLD, _DIM, _PLAIN = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() else ("", "", "")
+KEPT = """\
+The chain is still up, and `make demo-down` ends it.
+  the garden:      kubectl --kubeconfig={garden} get shoots -A
+  seed and shoot:  kubectl --kubeconfig={cluster} get pods -A
+  kubectl is {kubectl}"""
 
 
-def say(text: str) -> None:
-    """One sentence of the story."""
-    print(f"\n{_BOLD}{text}{_PLAIN}", flush=True)
-
-
-def show(text: str) -> None:
-    """What a real part has said."""
-    for line in text.rstrip().splitlines():
-        print(f"  {_DIM}|{_PLAIN} {line}", flush=True)
-
-
-@contextmanager
-def scene(root: Path) -> Iterator[tuple[Runtime, Relay]]:
-    """A runtime with images, and the relay before it."""
-    say("1. A private containerd, with images that are made here")
-    with Registry(build(stand_ins())) as registry, Containerd16(registry) as runtime:
-        with CriClient(runtime.socket) as direct:
-            version = direct("Version")
-        show(f"{version.runtime_name} {version.runtime_version} on {runtime.socket}")
-        config = root / "demo.cfg"
-        config.write_text(CONFIG)
-        say("2. The relay in front of it: cri-resmgr --force-config demo.cfg")
-        show(CONFIG)
-        with Relay(runtime.socket, root, "--force-config", str(config)) as relay:
-            show(relay.log())
-            yield runtime, relay
-
-
-def story(root: Path) -> None:
-    """From nothing to nothing."""
-    with scene(root) as (_runtime, relay):
-        say("3. Two pods through the relay, as the kubelet makes them: one of the system, one that wants a whole CPU")
-        with CriClient(relay.socket) as cri:
-            ids = {"dns": run(cri, "dns", "kube-system"), "hello": run(cri, "hello", "default")}
-        show(pinned(ids))
-        say("4. Why?  cri-resmgr explain hello")
-        show(command("explain", "--relay-dir", root / "relay", "hello"))
-        say("5. What the relay has seen, and what it has written down (state.db)")
-        show("\n".join(line for line in relay.log().splitlines() if "[message]" in line))
-        show(remembered(root))
-        say("6. kill -9 of the relay; the pods do not notice")
-        before = relay.pid
-        relay.kill()
-        relay.start()
-        with CriClient(relay.socket) as cri:
-            show(f"process {before} is gone, {relay.pid} serves; hello is {state_of(cri, ids['hello'])}")
-            show(pinned(ids))
-            say("7. The pods go, through the new process")
-            for pod in cri("ListPodSandbox").items:
-                cri("StopPodSandbox", pod_sandbox_id=pod.id)
-                cri("RemovePodSandbox", pod_sandbox_id=pod.id)
-        time.sleep(0.1)  # the store is told in batches
-        show(remembered(root))
-
-
-def foresight() -> None:
-    """The same policy where there is more to choose from."""
-    say("8. A machine with two sockets, which need not exist: cri-resmgr simulate")
-    files = ("--machine", EXAMPLES / "two-sockets.yaml", "--config", EXAMPLES / "topology-aware.cfg")
-    steps = command("simulate", *files, EXAMPLES / "1-exclusive-and-shared.yaml").split("\n\n")
-    show(next(step for step in steps if step.startswith("step 5")))
-
-
-def run(cri: CriClient, name: str, namespace: str) -> str:
-    """A running pod of one container in the Guaranteed class; the container's id."""
-    pod = pod_config(name)
-    pod.metadata.namespace = namespace
-    pod.linux.cgroup_parent = f"/demo/kubepods/pod{name}"
-    metadata, image = api.ContainerMetadata(name="c"), api.ImageSpec(image=BUSYBOX)
-    container = api.ContainerConfig(metadata=metadata, image=image, command=TICKING)
-    container.linux.resources.CopyFrom(api.LinuxContainerResources(**ONE_CPU))
-    pod_id = cri("RunPodSandbox", config=pod).pod_sandbox_id
-    reply = cri("CreateContainer", pod_sandbox_id=pod_id, config=container, sandbox_config=pod)
-    cri("StartContainer", container_id=reply.container_id)
-    return str(reply.container_id)
-
-
-def pinned(ids: dict[str, str]) -> str:
-    """What the kernel says of each container's process."""
-    return "\n".join(f"{name:<6} Cpus_allowed_list: {container_cgroup(id_).cpus_allowed}" for name, id_ in ids.items())
-
-
-def command(*words: str | Path) -> str:
-    """The output of `cri-resmgr`."""
-    program = Path(sys.executable).with_name("cri-resmgr")
-    return subprocess.run([program, *words], check=True, capture_output=True, text=True, timeout=60).stdout
-
-
-def state_of(cri: CriClient, container: str) -> str:
-    """In words."""
-    state = cri("ContainerStatus", container_id=container).status.state
-    return api.ContainerState.Name(state).removeprefix("CONTAINER_").lower()
-
-
-def remembered(root: Path) -> str:
-    """The rows of the store."""
-    query = """SELECT pods.name, substr(containers.id, 1, 13), state, given_cpuset_cpus, asked_cpu_shares
-        FROM containers JOIN pods ON pods.id = pod_id"""
-    store = sqlite3.connect(f"file:{root}/relay/state.db?mode=ro", uri=True)
-    try:
-        rows = store.execute(query).fetchall()
-    finally:
-        store.close()
-    lines = [
-        f"{name:<6} id {id_} {state}: given CPUs {cpus}, asked for {shares} shares"
-        for name, id_, state, cpus, shares in rows
-    ]
-    return "\n".join(lines) or "no containers"
-
-
-def main() -> int:
-    """Tell it."""
-    if os.geteuid() != 0:
-        print("make demo: makes mounts, cgroups and a bridge; run it as root", file=sys.stderr)
+def main(argv: Sequence[str]) -> int:
+    """Tell them, or end what is left of them."""
+    if not machine.is_root():
+        print(
+            "make demo: makes mounts, cgroups and a machine; run it as root, or `make demo-simulate`", file=sys.stderr
+        )
         return 2
-    begun = time.monotonic()
-    root = Path(tempfile.mkdtemp(prefix="cri-resmgr-demo-"))
+    begun_s = time.monotonic()
     try:
-        story(root)
-        foresight()
+        if argv == ["--down"]:
+            Landscape().stop()
+            say("Nothing is left of it")
+            return 0
+        kept = _stories(keep=bool(os.environ.get("KEEP")))
     except Unavailable as error:
         print(f"make demo: {error}", file=sys.stderr)
-        return 2
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
-    say(f"Done in {time.monotonic() - begun:.0f} s; nothing is left of it.  Next: make test")
+        return 1
+    say(f"Done in {time.monotonic() - begun_s:.0f} s{'' if kept else '; nothing is left of it'}.  Next: make test")
     return 0
 
 
+def _stories(*, keep: bool) -> bool:
+    """Both; whether the second one's landscape is still there."""
+    with _building() as await_it:
+        demo_node.tell()
+        await_it()
+    say("9. The whole chain, from Gardener's API to the node: everything that Gardener runs around us, on this machine")
+    chain = Landscape(shown=shown)
+    done = False
+    try:
+        chain.start()
+        demo_chain.tell(chain)
+        done = True
+    finally:
+        if not (keep and done):
+            chain.stop()
+    if keep:
+        say(KEPT.format(garden=chain.garden.kubeconfig, cluster=chain.kubeconfig, kubectl=chain.kubectl))
+    return keep
+
+
+@contextmanager
+def _building() -> Iterator[object]:
+    """Have the second story's parts built meanwhile; gives a function that waits for the end of that."""
+    log = Path(cache.directory(), "run", "demo-build.log")
+    log.parent.mkdir(exist_ok=True)
+    with log.open("w") as output:
+        command = ["nice", "-n", "5", "sh", "-ec", BUILD, sys.executable]
+        builder = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
+
+    def await_it() -> None:
+        if builder.poll() is None:
+            say("The rest needs programs that are built from source, once for each machine: about half an hour")
+            with progress("building"):
+                builder.wait()
+        if builder.returncode:
+            raise Unavailable(f"building failed:\n{log.read_text()[-2000:]}")
+
+    try:
+        yield await_it
+    finally:
+        if builder.poll() is None:
+            os.killpg(builder.pid, signal.SIGTERM)
+            builder.wait()
+        show(log.read_text()) if builder.returncode else None
+        log.unlink()
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

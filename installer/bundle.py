@@ -8,6 +8,8 @@ from installer.errors import BadInput
 
 PROGRAM = "bin/cri-resmgr"
 INTERPRETER = "bin/python3"
+SHELL = Path("/bin/sh")
+IN_IMAGE = Path("/bin/cri-resmgr")
 _ANY = ""
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 
@@ -21,6 +23,14 @@ def version(tree: Path) -> str:
     if not _VERSION.fullmatch(text) or text == "current":
         raise BadInput(f"--bundle {tree}: VERSION is {text!r}; a version is a word that can name a directory")
     return text
+
+
+def program(tree: Path) -> Path:
+    """The daemon's program of this bundle, for use where we run: a bundle's own wants a shell, which our image has not.
+
+    There is another way in there, which needs none.
+    """
+    return tree / PROGRAM if SHELL.exists() else IN_IMAGE
 
 
 def check(tree: Path) -> int:

@@ -26,7 +26,7 @@ def wish(options: Options, host: Host, journal: Journal) -> Wish:
         path = Path(options.config_dir or "", name)
         if path.is_file():
             configs[name] = path.read_bytes()
-            _check_config(options.bundle / bundle.PROGRAM, path)
+            _check_config(bundle.program(options.bundle), path)
     socket = preflight.runtime_socket(options, kubelet.look(host, options.kubelet_unit)) or service.runtime_socket(host)
     if not socket:
         raise Refused("the runtime's socket is not known; give it with --runtime-socket")

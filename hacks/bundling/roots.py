@@ -41,7 +41,7 @@ def complete(root: Path, recipe: Recipe, architecture: str, packages: Sequence[P
     # Where scanners for known weaknesses look for packages that no package manager has installed.
     for package in packages:
         _write(root / "var/lib/dpkg/status.d" / package.name, package.control)
-    launchers.image(root / "bin", recipe.commands[-1:] if recipe is BUNDLE else recipe.commands)
+    launchers.image(root / "bin", recipe.commands)
     _settle(root, tree_in(root, recipe))
 
 

@@ -46,6 +46,8 @@ class Shoot:
     """The whole shoot goes."""
     spec: Mapping[str, Any] = field(default_factory=dict)
     """Further fields of the shoot's spec."""
+    whole: Mapping[str, Any] | None = None
+    """The Shoot as a garden has it, in place of one that is made of all of these."""
 
     def cluster(self) -> dict[str, Any]:
         """The Cluster object."""
@@ -56,7 +58,7 @@ class Shoot:
             "spec": {
                 "cloudProfile": {"apiVersion": CORE, "kind": "CloudProfile", "metadata": {"name": "local"}},
                 "seed": {"apiVersion": CORE, "kind": "Seed", "metadata": {"name": "local"}},
-                "shoot": self._shoot(),
+                "shoot": dict(self.whole) if self.whole else self._shoot(),
             },
         }
 

@@ -1,0 +1,44 @@
+"""How the demo talks: sentences of ours, and behind a bar what a real part has said."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+_BOLD, _DIM, _PLAIN = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() else ("", "", "")
+WIDTH = 150
+
+
+def say(text: str) -> None:
+    """One sentence of the story."""
+    print(f"\n{_BOLD}{text}{_PLAIN}", flush=True)
+
+
+def show(text: str) -> None:
+    """What a real part has said; long lines are cut."""
+    for line in text.rstrip().splitlines():
+        print(f"  {_DIM}|{_PLAIN} {line if len(line) <= WIDTH else line[: WIDTH - 1] + '…'}", flush=True)
+
+
+def run(command: str, output: str) -> None:
+    """A command as one would type it, and what it printed."""
+    print(f"  {_BOLD}${_PLAIN} {command}", flush=True)
+    show(output)
+
+
+@contextlib.contextmanager
+def shown(what: str) -> Iterator[None]:
+    """A step that takes a while: how long it took."""
+    begun_s = time.monotonic()
+    yield
+    show(f"{what}: {time.monotonic() - begun_s:.0f} s")
+
+
+def wait(what: str, condition: Callable[[], object], *, deadline_s: float) -> float:
+    """Until it holds: after how many seconds; raises TimeoutError."""
+    begun_s = time.monotonic()
+    while not condition():
+        if time.monotonic() - begun_s > deadline_s:
+            raise TimeoutError(f"waited {deadline_s:g} s for {what}")
+        time.sleep(0.2)
+    return time.monotonic() - begun_s

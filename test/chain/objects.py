@@ -1,0 +1,48 @@
+"""Names and small dealings with objects of the garden and of the seed."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from equipment.control_plane import Api, ApiError
+from equipment.gardenlet import MERGE_PATCH
+
+TYPE = "cri-resmgr-extension"
+CORE = "/apis/core.gardener.cloud/v1beta1"
+SEED = "local"
+APPLY = "application/apply-patch+yaml"
+MANAGER = "?fieldManager=standin&force=true"
+
+Thing = dict[str, Any]
+
+
+def apply(api: Api, path: str, thing: Mapping[str, Any]) -> Thing:
+    """Have an object be so in what is said of it; what others have said of it stays."""
+    done: Thing = api("PATCH", f"{path}{MANAGER}", json.loads(json.dumps(thing)), content=APPLY)
+    return done
+
+
+def merge(api: Api, path: str, change: Mapping[str, Any]) -> Thing:
+    """Change some fields."""
+    done: Thing = api("PATCH", path, change, content=MERGE_PATCH)
+    return done
+
+
+def delete(api: Api, path: str) -> None:
+    """Delete what may be gone already."""
+    try:
+        api("DELETE", path)
+    except ApiError as error:
+        if error.status != 404:
+            raise
+
+
+def conditions(thing: Mapping[str, Any] | None) -> dict[str, Thing]:
+    """By their types."""
+    return {one["type"]: one for one in ((thing or {}).get("status") or {}).get("conditions") or ()}
+
+
+def now() -> str:
+    """To the second, as Gardener writes times."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
