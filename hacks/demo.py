@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +19,7 @@ import demo_node
 from chain.landscape import Landscape
 from equipment import Unavailable, cache, machine
 from equipment.progress import progress
-from telling import say, show, shown
+from telling import say, shown
 
 GROUPS = ("kubernetes", "gardener", "gardener-apiserver")
 BUILD = f"""
@@ -76,7 +76,7 @@ def _stories(*, keep: bool) -> bool:
 
 
 @contextmanager
-def _building() -> Iterator[object]:
+def _building() -> Iterator[Callable[[], None]]:
     """Have the second story's parts built meanwhile; gives a function that waits for the end of that."""
     log = Path(cache.directory(), "run", "demo-build.log")
     log.parent.mkdir(exist_ok=True)
@@ -98,7 +98,6 @@ def _building() -> Iterator[object]:
         if builder.poll() is None:
             os.killpg(builder.pid, signal.SIGTERM)
             builder.wait()
-        show(log.read_text()) if builder.returncode else None
         log.unlink()
 
 

@@ -4,6 +4,7 @@ What is real here and what a stand-in does is said in `test/chain`.  What is run
 """
 
 import json
+import re
 from typing import Any
 
 from chain import installations
@@ -19,7 +20,7 @@ DISABLED = {"spec": {"extensions": [{"type": "cri-resmgr-extension", "disabled":
 RESERVED = """\
 policy:
   Active: topology-aware
-  ReservedResources: {CPU: cpuset:0}
+  ReservedResources: {{CPU: "cpuset:{cpu}"}}
 """
 ALONE = """\
 policy:
@@ -27,6 +28,7 @@ policy:
 """
 SIZE = {"cpu": "500m", "memory": "64Mi"}
 DEADLINE_S = 120
+OURS = ("/opt/cri-resmgr", "/etc/cri-resmgr", "/var/lib/cri-resmgr")
 
 
 def tell(chain: Landscape) -> None:
@@ -90,10 +92,11 @@ class Story:
 
     def configure(self) -> None:
         """Without restarting anything."""
-        say("14. The user changes the configuration of all nodes, through providerConfig: CPU 0 is reserved now")
-        self.provide(RESERVED)
-        took_s = self.until("web to leave CPU 0", lambda: self.cpus_of("web") == self.others())
-        show(f"{self.cpus()}\nin force after {took_s:.1f} s; no pod was restarted")
+        last = self.last_cpu()
+        say(f"14. The user changes the configuration of all nodes, through providerConfig: CPU {last} is reserved now")
+        self.provide(RESERVED.format(cpu=last))
+        took_s = self.until("the reserved CPU to be another", lambda: f"reserved CPUs {last}" in self.policy())
+        show(f"{self.policy()}\n{self.cpus()}\nafter {took_s:.1f} s; no pod was restarted")
         say("15. An administrator changes it for one node, with a ConfigMap made by hand")
         name = f"cri-resmgr-config.node.{NODE}"
         self.cluster("create", "configmap", name, "-n", "kube-system", f"--from-literal=policy={_inner(ALONE)}")
@@ -151,7 +154,7 @@ class Story:
         shoot = self.shoot()
         shoot["spec"]["extensions"][0]["providerConfig"]["configs"]["default"] = config
         change = json.dumps({"spec": {"extensions": shoot["spec"]["extensions"]}})
-        run("kubectl patch shoot local -n garden-local -p '{…\"default\": \"…CPU: cpuset:0…\"}'",
+        run("kubectl patch shoot local -n garden-local -p '{…\"default\": \"…\"}'",
             self.chain.garden.kubectl("patch", "shoot", "local", *IN_GARDEN, "-p", change))  # fmt: skip
 
     def make_pod(self, name: str, resources: dict[str, Any]) -> None:
@@ -174,11 +177,9 @@ class Story:
         """Of both pods."""
         return "\n".join(f"{name:<7} Cpus_allowed_list: {self.cpus_of(name)}" for name in ("web", "worker"))
 
-    def others(self) -> str:
-        """All CPUs of the node but the first, as the kernel lists them."""
-        online = self.chain.node.inside("cat", "/sys/devices/system/cpu/online").strip()
-        last = int(online.rpartition("-")[2])
-        return "1" if last == 1 else f"1-{last}"
+    def last_cpu(self) -> int:
+        """Of the node."""
+        return int(re.split("[-,]", self.chain.node.inside("cat", "/sys/devices/system/cpu/online").strip())[-1])
 
     def started(self, pod: str) -> str:
         """When its container did."""

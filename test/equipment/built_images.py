@@ -175,7 +175,7 @@ def _build(place: Path) -> None:
 def _key() -> str:
     """A digest of everything that a build reads from the checkout."""
     parts: list[str | Path] = [NEXT]
-    for name in bundles.PARTS:
+    for name in bundles.CONTENTS:
         root = bundles.REPOSITORY / name
         for path in sorted(root.rglob("*")) if root.is_dir() else [root]:
             if path.is_file() and "__pycache__" not in path.parts:

@@ -6,8 +6,12 @@ import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
-PARTS = ("LICENSE", "Makefile", "pyproject.toml", "Dockerfile", ".dockerignore", "charts", "cri_resmgr", "extension",
-         "hacks", "installer", "requirements")  # fmt: skip
+BUILDERS = ("bundling", "build-bundle", "build-image-roots", "build-images", "image-names", "make-base-image",
+            "push-images")  # fmt: skip
+CONTENTS = ("LICENSE", "pyproject.toml", "Dockerfile", ".dockerignore", "charts", "cri_resmgr", "extension",
+            "installer", "requirements", *(f"hacks/{name}" for name in BUILDERS))  # fmt: skip
+"""What decides what is in an image."""
+PARTS = (*CONTENTS, "Makefile")
 DEADLINE_S = 600
 
 
@@ -19,6 +23,7 @@ def copy_checkout(target: Path) -> Path:
         if source.is_dir():
             shutil.copytree(source, target / part, ignore=shutil.ignore_patterns("__pycache__"))
         elif source.exists():
+            (target / part).parent.mkdir(exist_ok=True)
             shutil.copy(source, target / part)
     return target
 

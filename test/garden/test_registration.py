@@ -28,7 +28,6 @@ def _api(shown: Any) -> Iterator[GardenerApi]:
         yield api
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ctrldeploy-ctrlreg.yaml", "controllerdeployment-v1.yaml"])
 def test_the_registration_is_applied_as_it_is_and_gets_gardeners_defaults(api, name):
     api.kubectl("apply", "-f", EXAMPLES / name)
@@ -49,7 +48,6 @@ def test_the_registration_is_applied_as_it_is_and_gets_gardeners_defaults(api, n
         api.kubectl("delete", "-f", EXAMPLES / name)
 
 
-@pytest.mark.slow
 def test_what_the_readme_of_the_predecessor_says_would_be_refused(api, tmp_path):
     text = (EXAMPLES / "ctrldeploy-ctrlreg.yaml").read_text()
     old = tmp_path / "old.yaml"
@@ -61,7 +59,6 @@ def test_what_the_readme_of_the_predecessor_says_would_be_refused(api, tmp_path)
     api.kubectl("delete", "-f", EXAMPLES / "ctrldeploy-ctrlreg.yaml", "--ignore-not-found")
 
 
-@pytest.mark.slow
 def test_the_shoot_of_the_example_has_no_field_that_gardener_does_not_know(api, tmp_path):
     with pytest.raises(KubectlError) as caught:
         api.kubectl("create", "--dry-run=server", "-f", EXAMPLES / "shoot.yaml")
