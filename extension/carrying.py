@@ -22,6 +22,8 @@ from extension.rendering.managed import COLLECTABLE, NAME
 REFERENCE = "reference.resources.gardener.cloud/"
 SINCE = "cri-resmgr-extension.gardener.cloud/uninstall-since"
 """Annotation of a ManagedResource in its uninstall form: when that was written."""
+BEGUN = "cri-resmgr-extension.gardener.cloud/removal-since"
+"""Annotation of one that is still in its install form: since when it is to be removed."""
 ATTEMPTS = 5
 NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -90,6 +92,12 @@ class Carrier:
         """Let the objects stay in the shoot when the ManagedResource goes."""
         with suppress(NotFound):
             patch = {"spec": {"keepObjects": True}}
+            await self._client.merge_patch(MANAGED_RESOURCES.within(namespace), self._name, patch)
+
+    async def note(self, namespace: str, key: str, value: str) -> None:
+        """Set an annotation of the ManagedResource."""
+        with suppress(NotFound):
+            patch = {"metadata": {"annotations": {key: value}}}
             await self._client.merge_patch(MANAGED_RESOURCES.within(namespace), self._name, patch)
 
     async def take_away(self, namespace: str) -> None:

@@ -1,10 +1,13 @@
 """Taking everything away again, a step at a time: each step looks at what there is, so any of them may be the first.
 
-    uninstall form ──► rolled out on all nodes ──► ManagedResource deleted ──► it and its objects are gone
+    install form applied ──► uninstall form rolled out on all nodes ──► ManagedResource deleted ──► all of it gone
 
 The uninstall form comes first because gardener-resource-manager deletes all objects at once, and what the nodes have
 outside of Kubernetes would stay.  It is left out where there can be no node, and does not wait for ever for one that
 does not answer.  Nothing here reads a configuration.
+
+What gardener-resource-manager is just about to apply it does not yet know to be its own: an uninstall form that came in
+between would leave in the shoot for ever what it no longer names.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +20,7 @@ import structlog
 from cri_resmgr.errors import BadInput
 from cri_resmgr.kube.resources import Object
 from extension.beside import Beside
-from extension.carrying import SINCE, Cargo, Carrier, cargo
+from extension.carrying import BEGUN, SINCE, Cargo, Carrier, cargo
 from extension.clusters import Shoot
 from extension.contract import annotation, time_of
 from extension.images import Source, image_sets
@@ -26,6 +29,7 @@ from extension.remembering import Renderer
 from extension.rendering import Installation
 from extension.rollouts import blocked, missing
 from extension.statuses import written
+from extension.verdicts import managed
 
 log = structlog.get_logger("extension")
 
@@ -77,7 +81,10 @@ class Remover:
     async def _uncleaned(self, current: Object, shoot: Shoot) -> str:
         """What keeps us from going on, empty if nothing does or it has taken too long."""
         namespace = current["metadata"]["namespace"]
-        since = annotation(current, SINCE) or written(self.now())
+        since = annotation(current, SINCE)
+        if not since and (rest := await self._unapplied(current)):
+            return rest
+        since = since or written(self.now())
         if await self.carrier.bring(await self._uninstall(namespace, shoot, since)):
             return "the nodes are being cleaned: the uninstall form has just been written"
         rest = missing(current)
@@ -85,6 +92,17 @@ class Remover:
             log.warning("removal.incomplete", namespace=namespace, since=since, missing=rest)
             return ""
         return f"the nodes are being cleaned: {rest}" if rest else ""
+
+    async def _unapplied(self, current: Object) -> str:
+        """What there is to wait for before the uninstall form; a manager that is away is not waited for long."""
+        state = managed(current)
+        if state.failed or state.observed == state.generation:
+            return ""
+        if not (begun := annotation(current, BEGUN)):
+            await self.carrier.note(current["metadata"]["namespace"], BEGUN, written(self.now()))
+        elif self.now() - time_of(begun) > timedelta(seconds=self.options.applied_s):
+            return ""
+        return "the nodes are being cleaned: gardener-resource-manager has not applied the newest objects yet"
 
     async def _uninstall(self, namespace: str, shoot: Shoot, since: str) -> Cargo:
         version, architectures = shoot.kubernetes_version, shoot.architectures

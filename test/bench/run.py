@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from bench import build, costs, pods, policy, pushes, rates
+from bench import build, costs, extension, pods, policy, pushes, rates
 from bench.results import Result
 from bench.rig import DAEMON, Bench
 from bench.table import table
@@ -23,7 +23,7 @@ from equipment import Unavailable, machine
 from equipment.progress import progress
 
 Measure = Callable[[Bench], Result | list[Result]]
-NEED_ROOT = ("pods",)
+NEED_ROOT = ("pods", "extension")
 
 
 def measurements() -> Mapping[str, Measure]:
@@ -33,7 +33,14 @@ def measurements() -> Mapping[str, Measure]:
     sizes = {name: partial(policy.on_one_machine, name=name) for name in policy.SIZES}
     relay = {**loads, "burst": costs.burst, "start": costs.start, "memory": costs.memory, **curve}
     pushed = {"config-push": pushes.configuration, "adjustments-push": pushes.adjustments}
-    return {**relay, **pushed, **sizes, "policy-pools": policy.by_pools, "pods": pods.burst}
+    return {
+        **relay,
+        **pushed,
+        **sizes,
+        "policy-pools": policy.by_pools,
+        "pods": pods.burst,
+        "extension": extension.measure,
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,7 +76,7 @@ def _possible() -> list[str]:
     names = list(measurements())
     if machine.is_root():
         return names
-    print(f"bench: left out, since only root may start a runtime: {', '.join(NEED_ROOT)}", file=sys.stderr)
+    print(f"bench: left out, since only root may start a runtime or a seed: {', '.join(NEED_ROOT)}", file=sys.stderr)
     return [name for name in names if name not in NEED_ROOT]
 
 

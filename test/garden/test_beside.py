@@ -23,7 +23,7 @@ def seed(garden, shoot):
 
 
 def options(*parts: str) -> Options:
-    return Options(poll_s=0.1, monitoring=parts)
+    return Options(poll_s=0.1, applied_s=0.0, monitoring=parts)
 
 
 def monitoring(seed: Seed):
@@ -103,6 +103,7 @@ def test_the_process_keeps_all_of_it_with_the_rights_of_its_chart(garden, garden
         mended = certificate(seed)
         assert mended["data"]["tls.crt"] not in {first["data"]["tls.crt"], spoilt["data"]["tls.crt"]}
         assert mended["data"]["ca.crt"] == first["data"]["ca.crt"]
+        seed.manages()
         removed(gardenlet, wanted, seed)
         assert [write for write in replicas.writes() if write.status in {401, 403}] == []
         assert "api.refused" not in replicas.log("replica-a")

@@ -14,7 +14,7 @@ from garden.running import Seed, running
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.needs_go, pytest.mark.timeout(120)]
 
-OPTIONS = Options(poll_s=0.2)
+OPTIONS = Options(poll_s=0.2, applied_s=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_uninstall_form_goes_to_every_node_whatever_was_selected(controller, gar
 
 
 def test_removal_that_takes_long_says_what_it_waits_for(garden, gardenlet, shoot, seed):
-    with running(garden.seed.kubeconfig, Options(poll_s=0.1, told_s=0.0)):
+    with running(garden.seed.kubeconfig, Options(poll_s=0.1, applied_s=0.0, told_s=0.0)):
         gardenlet.reconcile(shoot)
         gardenlet.wait(shoot)
         gardenlet.delete(shoot)
@@ -102,7 +102,7 @@ def error_of(gardenlet, shoot):
 
 
 def test_removal_does_not_wait_for_ever_for_a_node_that_does_not_answer(garden, gardenlet, shoot, seed):
-    with running(garden.seed.kubeconfig, Options(poll_s=0.1, removal_s=3.0)):
+    with running(garden.seed.kubeconfig, Options(poll_s=0.1, applied_s=0.0, removal_s=3.0)):
         gardenlet.reconcile(shoot)
         gardenlet.wait(shoot)
         gardenlet.delete(shoot)

@@ -34,16 +34,6 @@ def daemon_sets(garden):
     return {one["metadata"]["name"]: one for one in garden.shoot.api("GET", DAEMON_SETS)["items"]}
 
 
-def applied(seed):
-    """Whether the newest form is in the shoot."""
-    found = seed.resource()
-    status = found.get("status", {})
-    conditions = {one["type"]: one["status"] for one in status.get("conditions", [])}
-    return status.get("observedGeneration") == found["metadata"]["generation"] and (
-        conditions.get("ResourcesApplied") == "True"
-    )
-
-
 @pytest.mark.usefixtures("real_manager")
 def test_with_the_real_resource_manager_nodes_are_cleaned_before_everything_goes(garden, gardenlet, shoot, seed):
     fate = Fate(shoot.namespace)
@@ -71,7 +61,18 @@ def test_with_the_real_resource_manager_a_migrated_shoot_keeps_what_it_has(garde
         gardenlet.wait_gone(shoot)
         gardenlet.restore(shoot)  # the shoot belongs to this seed again, as it would to another
         gardenlet.wait(shoot)
-        seed.wait_for(lambda: applied(seed), "the resource manager to know what is there")
         gardenlet.delete(shoot)
         gardenlet.wait_gone(shoot)
     assert daemon_sets(garden) == {}
+
+
+@pytest.mark.usefixtures("real_manager")
+def test_with_the_real_resource_manager_what_is_made_and_deleted_within_moments_leaves_nothing(
+    garden, gardenlet, shoot
+):
+    with running(garden.seed.kubeconfig, OPTIONS):
+        for _ in range(5):
+            gardenlet.reconcile(shoot)
+            gardenlet.delete(shoot)
+            gardenlet.wait_gone(shoot)
+            assert daemon_sets(garden) == {}
