@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 EQUIPMENT := PYTHONPATH=test $(PY) -m equipment.tools
 
-.PHONY: help venv check unit test test-all demo demo-down bench bundle build-images push-images fuzz mutants docs proto \
+.PHONY: help venv check unit test test-all demo demo-down e2e-tests bench bundle build-images push-images fuzz mutants docs proto \
 	requirements clean
 
 help: ## what there is
@@ -35,6 +35,9 @@ test: venv ## everything that fits an hour on two cores, from nothing
 
 test-all: venv ## the rest as well: all runtimes, all of critest, long runs
 	hacks/run-tests --all
+
+e2e-tests: venv ## the whole chain on this machine; KUBECONFIG=… for a real garden (ARGS='--label-filter enable')
+	$(PY) -m pytest -q $(if $(KUBECONFIG),--kubecfg=$(KUBECONFIG)) $(ARGS) test/e2e
 
 bench: venv ## what the relay costs, against a direct connection (ARGS='--only pod-16 --rounds 7')
 	PYTHONPATH=test $(PY) -m bench.run $(ARGS)

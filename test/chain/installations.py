@@ -57,6 +57,9 @@ def _install(garden: Api, seed: Api, directory: Path, registration: Thing) -> No
     given = garden.find(f"{CORE}/controllerdeployments/{reference['name']}")
     if given is None:
         return  # deleted together with the registration: what is there stays
+    namespace = seed.find(f"/api/v1/namespaces/{NAMESPACE}")
+    if namespace is not None and "deletionTimestamp" in namespace["metadata"]:
+        return  # an earlier installation is still going
     provided = given["providerConfig"]
     digest = hashlib.sha256(json.dumps(provided, sort_keys=True).encode()).hexdigest()[:16]
     found = seed.find(f"{RESOURCES}/{NAME}")
@@ -132,8 +135,11 @@ def _condition(kind: str, one: Thing) -> Thing:
 
 
 def _uninstall(garden: Api, seed: Api) -> None:
+    """A step at a time; the name is used again, so the namespace must be gone before anybody asks for it."""
     delete(seed, f"{RESOURCES}/{NAME}")
-    if seed.find(f"{RESOURCES}/{NAME}") is None:
-        _forget_secrets(seed)
-        delete(seed, f"/api/v1/namespaces/{NAMESPACE}")
+    if seed.find(f"{RESOURCES}/{NAME}") is not None:
+        return
+    _forget_secrets(seed)
+    delete(seed, f"/api/v1/namespaces/{NAMESPACE}")
+    if seed.find(f"/api/v1/namespaces/{NAMESPACE}") is None:
         delete(garden, f"{CORE}/controllerinstallations/{NAME}")

@@ -102,7 +102,7 @@ def _judge(garden: Api, path: str, shoot: Thing, extension: Thing | None, *, wan
     else:
         text, fatal = _last_error(extension), ""
         if extension is None and "deletionTimestamp" in shoot["metadata"]:
-            merge(garden, path, {"metadata": {"finalizers": None}})
+            _let_go(garden, path, shoot)
             return
     state = "Failed" if fatal else "Processing" if text else "Succeeded"
     now_is = _operation(shoot, state, fatal or text or "the Extension is as the Shoot wants it")
@@ -113,6 +113,12 @@ def _judge(garden: Api, path: str, shoot: Thing, extension: Thing | None, *, wan
     hibernated = bool((shoot["spec"].get("hibernation") or {}).get("enabled"))
     status = {"lastOperation": now_is, "lastErrors": errors, "hibernated": hibernated}
     merge(garden, f"{path}/status", {"status": status})
+
+
+def _let_go(garden: Api, path: str, shoot: Thing) -> None:
+    """The garden wants to hear that the deletion has succeeded before it lets the finalizer go."""
+    merge(garden, f"{path}/status", {"status": {"lastOperation": _operation(shoot, "Succeeded", "deleted")}})
+    merge(garden, path, {"metadata": {"finalizers": None}})
 
 
 def _last_error(extension: Thing | None) -> str:

@@ -137,6 +137,14 @@ class ControlPlane:
         subprocess.run(["ip", "address", "delete", f"{self.address}/32", "dev", "lo"], capture_output=True, check=False)
         remove_tree(self.directory)
 
+    def kill_api_server(self) -> None:
+        """End it as a crash would."""
+        self.processes.kill("kube-apiserver")
+
+    def start_api_server(self) -> None:
+        """Start it, and return when it is ready."""
+        self._start_api_server()
+
     def kubectl(self, *arguments: str, stdin: str | None = None, deadline_s: float = 60) -> str:
         """What kubectl prints; raises RuntimeError with its complaint when it fails."""
         done = subprocess.run(
