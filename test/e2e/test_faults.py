@@ -91,6 +91,7 @@ def test_gardener_resource_manager_is_away_while_the_configuration_changes(settl
     user.enable(CONFIG)
 
 
+@pytest.mark.slow
 def test_our_pods_are_deleted(settled, user):
     for app in ("cri-resmgr-agent", "cri-resmgr-installation"):
         for pod in user.pods(app):
@@ -99,6 +100,7 @@ def test_our_pods_are_deleted(settled, user):
     user.wait(lambda: user.rolled_out("cri-resmgr-installation"), "the installation to be back")
 
 
+@pytest.mark.slow
 def test_the_extensions_leader_is_killed_while_it_is_asked_for_something(settled, user, chain):
     for _ in range(2):
         pids = chain.node.inside("pgrep", "-f", "gardener-extension-cri-resmgr").split()

@@ -119,6 +119,7 @@ def test_a_shoot_that_migrates_keeps_everything_on_its_nodes(user, chain):
     user.delete_pod("settled")
 
 
+@pytest.mark.slow
 def test_forced_deletion_waits_for_nobody(user, chain):
     user.enable(CONFIG)
     chain.stop_standin()

@@ -55,8 +55,8 @@ def test_what_only_root_may_do_is_left_out_for_others_and_said(
 ) -> None:
     monkeypatch.setattr(machine, "is_root", lambda: False)
     assert run.main([]) == 0
-    assert [name for name, _ in measured] == [name for name in run.measurements() if name != "pods"]
-    assert "left out, since only root may start a runtime: pods" in capsys.readouterr().err
+    assert [name for name, _ in measured] == [name for name in run.measurements() if name not in {"pods", "extension"}]
+    assert "left out, since only root may start a runtime or a seed: pods, extension" in capsys.readouterr().err
 
 
 def test_only_what_is_named_is_measured_with_the_options_given(measured: list) -> None:
