@@ -1,6 +1,7 @@
 """Whatever happens to controller, API server or objects, every operation ends as if nothing had happened."""
 
 import contextlib
+import signal
 import threading
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ from equipment.control_plane import ApiError
 from equipment.garden import Garden
 from equipment.gardenlet import FORCE_DELETION, OPERATION, Gardenlet, annotations, objection, path_of
 from extension.options import Options
+from garden.replicas import installed
 from garden.running import MERGE_PATCH, NAME, Fate, Seed, running
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.needs_go, pytest.mark.timeout(200)]
@@ -255,3 +257,20 @@ def test_everybody_is_served_while_one_extension_fails(quiet, gardenlet, shoot):
             one = replace(shoot, namespace=f"{shoot.namespace}-{count}")
             gardenlet.reconcile(one)
             gardenlet.wait(one)
+
+
+def test_what_happened_before_history_was_compacted_is_found_nevertheless(quiet, gardenlet, shoot, seed):
+    with installed(quiet, "replica-a") as replicas:
+        replicas.start("replica-a")
+        replicas.wait_leading("replica-a")
+        path = "/apis/extensions.gardener.cloud/v1alpha1/extensions"
+        known = quiet.seed.api("GET", path)["metadata"]["resourceVersion"]
+        replicas.signal("replica-a", signal.SIGSTOP)
+        quiet.seed.kill()  # its watches end; it does not know yet
+        quiet.seed.start_server()
+        gardenlet.reconcile(shoot)
+        quiet.seed.compact()
+        answer = quiet.seed.api("GET", f"{path}?watch=true&timeoutSeconds=1&resourceVersion={known}")
+        assert (answer["type"], answer["object"]["code"]) == ("ERROR", 410)
+        replicas.signal("replica-a", signal.SIGCONT)
+        gardenlet.wait(shoot)

@@ -12,6 +12,7 @@ from itertools import pairwise
 import pytest
 
 from equipment.gardenlet import Gardenlet, Shoot
+from equipment.muffled import Muffled
 from equipment.processes import wait_for
 from garden.replicas import DURATION_S, Replicas, installed, others
 
@@ -129,3 +130,33 @@ def test_who_leads_no_more_has_no_heartbeat(replicas):
     wait_for(lambda: replicas.beats() > beats, "the heart to beat for the second")
     replicas.signal("replica-a", signal.SIGCONT)
     nobody_acts_beside_another(replicas)
+
+
+@pytest.fixture
+def muffled(garden) -> Iterator[Muffled]:
+    """A network between one replica and the API server."""
+    with Muffled((str(garden.seed.address), 443)) as network:
+        yield network
+
+
+def test_who_hears_nothing_for_longer_than_the_lease_acts_no_more_and_the_other_does(
+    garden, gardenlet, shoots, muffled, tmp_path
+):
+    with installed(garden, "replica-a", "replica-b") as replicas:
+        text = garden.seed.account(replicas.namespace, "replica-a").read_text()
+        through = tmp_path / "kubeconfig"
+        through.write_text(text.replace(str(garden.seed.address), f"127.0.0.1:{muffled.port}").replace(":443", ""))
+        replicas.start("replica-a", f"--kubeconfig={through}")
+        replicas.wait_leading("replica-a")
+        replicas.start("replica-b")
+        everybody(gardenlet, shoots)
+        wait_for(lambda: others(replicas.writes()), "the first write")
+        muffled.silent()
+        replicas.wait_leading("replica-b")
+        everybody(gardenlet, shoots)
+        all_is_done_once(gardenlet, garden, shoots)
+        muffled.loud()
+        wait_for(lambda: "lease.lost" in replicas.log("replica-a"), "the first to notice", DURATION_S * 5)
+        wait_for(lambda: replicas.get("replica-a", "/readyz")[0] == 200, "the first to be ready again")
+        assert not replicas.leads("replica-a")
+        nobody_acts_beside_another(replicas)

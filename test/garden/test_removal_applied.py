@@ -3,6 +3,7 @@
 import pytest
 
 from equipment.gardenlet import Gardenlet
+from equipment.processes import wait_for
 from extension.options import Options
 from garden.running import Fate, Seed, running
 
@@ -76,3 +77,17 @@ def test_with_the_real_resource_manager_what_is_made_and_deleted_within_moments_
             gardenlet.delete(shoot)
             gardenlet.wait_gone(shoot)
             assert daemon_sets(garden) == {}
+
+
+@pytest.mark.usefixtures("real_manager")
+def test_while_the_resource_manager_is_away_gardenlet_is_answered_and_the_shoot_gets_it_later(garden, gardenlet, shoot):
+    with running(garden.seed.kubeconfig, OPTIONS):
+        garden.stop_resource_manager()
+        gardenlet.reconcile(shoot)
+        gardenlet.wait(shoot, deadline_s=10)
+        assert daemon_sets(garden) == {}
+        garden.start_resource_manager(shoot.namespace)
+        wait_for(lambda: "cri-resmgr-agent" in daemon_sets(garden), "the objects in the shoot")
+        gardenlet.delete(shoot)
+        gardenlet.wait_gone(shoot)
+    assert daemon_sets(garden) == {}
