@@ -92,6 +92,14 @@ def put_tree(path: Path, source: Path) -> None:
     _rename(aside, path)
 
 
+def first_cause(error: OSError) -> str:
+    """What went wrong first: a copy of a tree goes on after an error, and then has one for each file."""
+    if isinstance(error, shutil.Error):
+        source, _, cause = error.args[0][0]
+        return f"{source}: {cause}"
+    return str(error)
+
+
 def remove(path: Path, *, whole: bool = False) -> None:
     """Take away a file, a link, or a directory that is empty; with `whole` a directory whatever is in it."""
     _aside(path)

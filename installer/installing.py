@@ -105,7 +105,11 @@ def _put_bundle(tree: Path, host: Host, changes: Changes, journal: Journal, vers
         return
     if at.exists() and not _ours(journal, path):
         raise BadInput(f"{path} is there already and not ours; move it away, or install from it with --bundle")
-    changes.tree(path, tree)
+    try:
+        changes.tree(path, tree)
+    except OSError as error:
+        needed_mib = -(-bundle.check(tree) >> 20)
+        raise Failed(f"{path}: {files.first_cause(error)}; the bundle needs {needed_mib} MiB there") from error
     say("bundle.put", path=path)
 
 

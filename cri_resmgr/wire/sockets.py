@@ -17,13 +17,14 @@ class Taken(Exception):  # noqa: N818
 def refuse_taken(path: Path) -> None:
     """Raise `Taken` if a living server or something that is no socket is at the path, `OSError` if unclear.
 
-    A link to a socket may be replaced, since what it leads to stays: the bypass leaves one, to the runtime's.
+    A link to a socket may be replaced, since what it leads to stays: the bypass leaves one, to the runtime's.  So may
+    one that leads nowhere: the same, while the runtime is down.
     """
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
         return
-    if stat.S_ISLNK(mode) and path.is_socket():
+    if stat.S_ISLNK(mode) and (path.is_socket() or not path.exists()):
         return
     if not stat.S_ISSOCK(mode):
         raise Taken(f"{path} is {'a directory' if stat.S_ISDIR(mode) else 'not a socket'}")

@@ -122,7 +122,8 @@ def test_what_is_there_and_not_ours_stays(path, kind, tmp_path):
         elif kind == "file":
             path.write_text("precious")
         elif kind == "link":
-            path.symlink_to(tmp_path / "nowhere")
+            (tmp_path / "file").touch()
+            path.symlink_to(tmp_path / "file")
         else:
             other.bind(str(path))
             other.listen()
@@ -131,6 +132,16 @@ def test_what_is_there_and_not_ours_stays(path, kind, tmp_path):
             open_listener(path, kept={})
         assert path.lstat().st_ino == before
     listener = open_listener(path.with_name("other.sock"), kept={})
+    listener.close(unlink=True)
+
+
+def test_a_link_to_a_runtime_that_is_down_does_not_keep_the_daemon_from_starting(path, tmp_path):
+    path.parent.mkdir()
+    path.symlink_to(tmp_path / "runtime.sock")
+    listener = open_listener(path, kept={})
+    assert not path.is_symlink()
+    assert connects(path)
+    assert not (tmp_path / "runtime.sock").exists()
     listener.close(unlink=True)
 
 
