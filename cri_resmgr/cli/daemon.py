@@ -22,6 +22,7 @@ from cri_resmgr.cli.configuring import InUse
 from cri_resmgr.cli.flags import Flags
 from cri_resmgr.cli.meeting import meet
 from cri_resmgr.cli.node import Node
+from cri_resmgr.cli.page import serving as page
 from cri_resmgr.cli.recording import serving
 from cri_resmgr.cli.recording.serving import Recordings
 from cri_resmgr.cli.systemd import kept_sockets, service_manager
@@ -124,6 +125,7 @@ class Daemon:
         async with AsyncExitStack() as undo:
             undo.push_async_callback(watching.close)
             await self._answer(applier, node, watching, undo)
+            await page.serve(self._flags, node, applier, reasons=partial(_reasons, node, applier), undo=undo)
             await serving.serve(Recordings(self._flags, node, applier), Path(self._flags.relay_dir), undo)
             await self._work(node, listener, applier)
 

@@ -67,9 +67,12 @@ class Flags:
         "where metrics and health are served, unix:///PATH or 127.0.0.1:PORT; '' for nowhere", variable="HTTP_ENDPOINT"
     )
     metrics_interval_s: float = duration("accepted without effect: metrics are always fresh", name="metrics-interval")
-    disable_ui: bool = switch("accepted without effect: this version serves no user interface")
+    page_address: str = text(
+        "where a page that shows the node to people is served, unix:///PATH or 127.0.0.1:PORT; '' for nowhere"
+    )
+    disable_ui: bool = switch("no page, whatever -page-address says")
     external_visualizers: str = text(
-        "directories of further user interfaces", later="it comes with the user interface", off=("",)
+        "directories of further user interfaces", later="there is one page, and it is built in", off=("",)
     )
     bpf_install_path: str = text(
         "directory of the AVX-512 program", later="it comes with AVX-512 accounting", off=("", "/usr/libexec/bpf")
@@ -188,6 +191,8 @@ def _contradictions(flags: Flags) -> Iterator[str]:
         yield "flag -call-budget: a call needs time; write a duration above 0, such as 2s"
     if flags.rebalance_interval_s and flags.rebalance_interval_s < durations.LEAST_INTERVAL_S:
         yield "flag -rebalance-interval: too short; write a duration of 1s or more, or 0 for never"
+    if flags.page_address and flags.page_address == flags.metrics_address:
+        yield "flags -page-address and -metrics-address are the same; each needs an address of its own"
     if not flags.logtostderr and not flags.log_file and not flags.log_dir:
         yield "flag -logtostderr=false: then -log_file or -log_dir must say where to"
 
@@ -247,6 +252,7 @@ _NORMALISERS: Mapping[str, Callable[[str], str]] = {
     "relay_dir": _absolute,
     "force_config_signal": _signal_name,
     "metrics_address": _address,
+    "page_address": _address,
     "host_root": _absolute_or_none,
     "pid_file": _pid_file,
     "logger": logwords.backend,

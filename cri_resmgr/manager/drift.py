@@ -90,6 +90,11 @@ class Drift:
         """Containers that are not where they should be, although the runtime was told."""
         return len(self._attempts)
 
+    @property
+    def astray(self) -> frozenset[str]:
+        """The ids of these."""
+        return frozenset(self._attempts)
+
     def every(self, interval_s: float) -> None:
         """Look that often from now on; 0 for never."""
         self._interval_s = interval_s

@@ -4,26 +4,35 @@ It listens on a unix socket or on a localhost port, because nobody is asked who 
 What a client can cost is bounded: bytes of a request, seconds of a connection, connections at a time.
 
 A route is a function that answers at once: `() -> (status, content type, body)`; or a coroutine function that does so
-soon, for its connection ends at the deadline.
+soon, for its connection ends at the deadline.  A question is a route that is told what stands behind the `?`.
+
+What is meant for browsers says `local_names`: a site of somebody else's can give its own name this machine's address,
+and would then be let in by the browser; the name in the request gives it away.
 """
 
 import asyncio
 import contextlib
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
+from types import MappingProxyType
 
 import structlog
 
-from cri_resmgr.config.endpoints import Endpoint
+from cri_resmgr.config.endpoints import LOCAL_HOSTS, Endpoint
 from cri_resmgr.observe.endpoint import Listener, listen
 
 Answer = tuple[int, str, bytes]
 Route = Callable[[], Answer | Awaitable[Answer]]
+Question = Callable[[str], Answer | Awaitable[Answer]]
 
 DEADLINE_S = 5.0
 REQUEST_LIMIT_BYTES = 8 << 10
 CONNECTIONS_LIMIT = 16
+
+_PORT = re.compile(r":[0-9]+$")
 
 log = structlog.get_logger("http")
 
@@ -44,20 +53,37 @@ class Server:
     """Answers on one endpoint from `start` to `close`; routes by path, such as `/metrics`.
 
     With `take_over` it replaces whoever listens on its unix socket: two of a kind that change over may overlap.
+    `headers` go with every answer; with `local_names` a request for a name that other machines have is refused.
     """
 
-    __slots__ = ("_connections", "_deadline_s", "_endpoint", "_listener", "_routes", "_server", "_take_over")
+    __slots__ = (
+        "_connections",
+        "_deadline_s",
+        "_endpoint",
+        "_headers",
+        "_listener",
+        "_local_names",
+        "_questions",
+        "_routes",
+        "_server",
+        "_take_over",
+    )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what differs between those who serve
         self,
         endpoint: Endpoint,
         routes: Mapping[str, Route],
         *,
+        questions: Mapping[str, Question] = MappingProxyType({}),
+        headers: Mapping[str, str] = MappingProxyType({}),
         deadline_s: float = DEADLINE_S,
         take_over: bool = False,
+        local_names: bool = False,
     ) -> None:
         self._endpoint = endpoint
-        self._routes = routes
+        self._routes, self._questions = routes, questions
+        self._headers = headers
+        self._local_names = local_names
         self._deadline_s = deadline_s
         self._take_over = take_over
         self._connections: set[asyncio.Task[None]] = set()
@@ -90,7 +116,7 @@ class Server:
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._connections) >= CONNECTIONS_LIMIT:
-            writer.write(_response(_plain(HTTPStatus.SERVICE_UNAVAILABLE)))
+            writer.write(_response(_plain(HTTPStatus.SERVICE_UNAVAILABLE), self._headers))
             writer.close()
             return
         connection = asyncio.create_task(self._converse(reader, writer), name="http.connection")
@@ -103,7 +129,7 @@ class Server:
         try:
             with contextlib.suppress(OSError, asyncio.IncompleteReadError):  # clients come and go; TimeoutError is one
                 async with asyncio.timeout(self._deadline_s):
-                    writer.write(_response(await self._answer(reader)))
+                    writer.write(_response(await self._answer(reader), self._headers))
                     await writer.drain()
                     await _let_go(reader, writer)
         finally:
@@ -122,9 +148,19 @@ class Server:
             return _plain(HTTPStatus.BAD_REQUEST)
         if method != "GET":
             return _plain(HTTPStatus.METHOD_NOT_ALLOWED)
-        path = target.partition("?")[0]
-        route = self._routes.get(path)
+        if self._local_names and not _is_local(head):
+            return _plain(HTTPStatus.MISDIRECTED_REQUEST)
+        path, _, query = target.partition("?")
+        question = self._questions.get(path)
+        route = self._routes.get(path) if question is None else partial(question, query)
         return _plain(HTTPStatus.NOT_FOUND) if route is None else await _called(path, route)
+
+
+def _is_local(head: bytes) -> bool:
+    """Whether the request is for this machine by a name that no other has; without a name it is from no browser."""
+    lines = (line.partition(b":") for line in head.split(b"\r\n")[1:])
+    names = [value.strip().decode("latin-1") for name, _, value in lines if name.lower() == b"host"]
+    return all(_PORT.sub("", name).strip("[]") in LOCAL_HOSTS for name in names)
 
 
 async def _called(path: str, route: Route) -> Answer:
@@ -147,13 +183,14 @@ def _plain(status: HTTPStatus) -> Answer:
     return status, "text/plain; charset=utf-8", f"{status} {status.phrase}\n".encode()
 
 
-def _response(answer: Answer) -> bytes:
+def _response(answer: Answer, headers: Mapping[str, str]) -> bytes:
     status, content_type, body = answer
     lines = (
         f"HTTP/1.1 {int(status)} {HTTPStatus(status).phrase}",
         f"Content-Type: {content_type}",
         f"Content-Length: {len(body)}",
         *(("Allow: GET",) if status == HTTPStatus.METHOD_NOT_ALLOWED else ()),
+        *(f"{name}: {value}" for name, value in headers.items()),
         "Connection: close",
         "\r\n",
     )

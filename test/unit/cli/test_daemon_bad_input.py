@@ -49,7 +49,7 @@ def test_a_configuration_that_is_not_there_is_refused(daemon, runtime):
     ("flag", "value", "why"),
     [
         ("--agent-socket", "/run/agent.sock", "it comes with the node agent"),
-        ("--external-visualizers", "/srv", "it comes with the user interface"),
+        ("--external-visualizers", "/srv", "there is one page, and it is built in"),
     ],
 )
 def test_a_flag_of_a_later_version_is_refused_with_the_reason(daemon, runtime, flag, value, why):

@@ -61,7 +61,7 @@ DIFFERENT = {
     "bpf-install-path": "",  # nothing is installed there by us
     "stderrthreshold": "ERROR",  # 2, by name
 }
-OURS = {"metrics-address": "", "call-budget": 2.0}
+OURS = {"metrics-address": "", "page-address": "", "call-budget": 2.0}
 
 
 def read(*arguments, **environment):
@@ -120,7 +120,7 @@ def test_a_socket_path_that_the_kernel_cannot_bind_is_refused():
     ("argument", "reason"),
     [
         ("-agent-socket=/var/run/cri-resmgr/cri-resmgr-agent.sock", "it comes with the node agent"),
-        ("-external-visualizers=/x", "it comes with the user interface"),
+        ("-external-visualizers=/x", "there is one page, and it is built in"),
         ("-bpf-install-path=/x", "it comes with AVX-512 accounting"),
     ],
 )
@@ -204,8 +204,13 @@ def test_the_budget_of_a_call_is_a_go_duration(given, budget_s):
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:80", "10.0.0.1:8891", "node:8891", "nonsense", "127.0.0.1:0"])
-def test_metrics_are_for_this_machine_only(address):
-    assert "flag -metrics-address: " in refusal(f"-metrics-address={address}")
+@pytest.mark.parametrize("flag", ["-metrics-address", "-page-address"])
+def test_metrics_and_page_are_for_this_machine_only(flag, address):
+    assert f"flag {flag}: " in refusal(f"{flag}={address}")
+
+
+def test_metrics_and_page_cannot_have_one_address():
+    assert "each needs an address of its own" in refusal("-metrics-address=:8891", "-page-address=:8891")
 
 
 @pytest.mark.parametrize("address", ["", "unix:///run/m.sock", "127.0.0.1:8891", ":8891", "localhost:1", "[::1]:2"])
