@@ -4,8 +4,7 @@
         network.silent()
         network.loud()
 
-What a sender has given to the kernel stays there meanwhile, as on a real network; who resets his connection takes back
-what has not gone out.
+What is sent into the silence is lost, and its connection is cut when the silence ends: the network has forgotten it.
 """
 
 import contextlib
@@ -38,7 +37,7 @@ class Muffled:
         self._open.clear()
 
     def loud(self) -> None:
-        """What has waited comes through, and all that follows."""
+        """New connections come through again, and those on which nobody has said anything."""
         self._open.set()
 
     def stop(self) -> None:
@@ -72,9 +71,10 @@ class Muffled:
 
     def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
         with contextlib.suppress(OSError):
-            # Looked at before it is taken: while there is silence it is still the sender's.
-            while source.recv(1, socket.MSG_PEEK):
-                self._open.wait()
+            while source.recv(1, socket.MSG_PEEK):  # looked at before it is taken: there may be silence
+                if not self._open.is_set():
+                    self._open.wait()
+                    break
                 sink.sendall(source.recv(1 << 16))
         for one in (source, sink):
             with contextlib.suppress(OSError):
