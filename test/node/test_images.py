@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import subprocess
 import tarfile
@@ -146,3 +147,17 @@ def test_the_installation_has_the_bundle_that_the_makefile_makes(images: Images,
 def test_the_next_version_of_the_installation_is_another_bundle(images: Images):
     tags = json.loads(get(images, "installation", "tags/list"))["tags"]
     assert sorted(tags) == [built_images.TAG, built_images.NEXT_TAG]
+
+
+@pytest.mark.slow
+def test_a_second_build_somewhere_else_has_the_same_digest(images: Images, tmp_path: Path):
+    platform = f"linux/{'arm64' if os.uname().machine == 'aarch64' else 'amd64'}"
+    storage, port = tmp_path / "storage", built_images.free_port()
+    with (
+        built_images.store() as environment,
+        built_images.registry(storage, tmp_path / "registry", port=port) as address,
+    ):
+        checkout = bundles.copy_checkout(tmp_path / "checkout")
+        asked = {"REGISTRY": address, "TAG": "again", "PLATFORMS": platform, "BUILDER": "buildah", "IMAGES": "webhook"}
+        made = built_images.make(checkout, {**environment, **asked, "BUILD": built_images.BUILD})
+    assert made == {"webhook": images.digest("webhook")}
