@@ -19,7 +19,7 @@ from e2e.shoots import TOPOLOGY_AWARE, unit
 
 pytestmark = [
     pytest.mark.needs_root, pytest.mark.needs_go, pytest.mark.timeout(600), pytest.mark.label("faults"),
-    pytest.mark.local_only,
+    pytest.mark.local_only, pytest.mark.slow,
 ]  # fmt: skip
 CONFIG = {"configs": {"default": TOPOLOGY_AWARE}}
 TRUE_WITHIN_S = 60
@@ -27,9 +27,10 @@ AWAY_S = 6
 
 
 @pytest.fixture
-def settled(user, busy):
+def settled(user, chain, busy):
     """The extension is there, and a pod of which nothing may change; the pods that come and go are never late."""
     user.enable(CONFIG)
+    user.wait(lambda: "topology-aware" in policy(chain), "the policy to be in force")
     user.run_pod("settled", requests={"cpu": "100m"})
     before = user.container("settled")
     yield before
@@ -46,6 +47,12 @@ def relay(chain, *words):
     """What `cri-resmgr` says as JSON."""
     verb, *rest = words
     return json.loads(chain.node.inside("/opt/cri-resmgr/current/bin/cri-resmgr", verb, "-output", "json", *rest))
+
+
+def policy(chain):
+    """The name of the one in force, as people read it."""
+    text = chain.node.inside("/opt/cri-resmgr/current/bin/cri-resmgr", "status", check=False)
+    return next((line for line in text.splitlines() if line.startswith("policy")), "")
 
 
 def owned_twice(chain):
@@ -91,7 +98,6 @@ def test_gardener_resource_manager_is_away_while_the_configuration_changes(settl
     user.enable(CONFIG)
 
 
-@pytest.mark.slow
 def test_our_pods_are_deleted(settled, user):
     for app in ("cri-resmgr-agent", "cri-resmgr-installation"):
         for pod in user.pods(app):
@@ -100,7 +106,6 @@ def test_our_pods_are_deleted(settled, user):
     user.wait(lambda: user.rolled_out("cri-resmgr-installation"), "the installation to be back")
 
 
-@pytest.mark.slow
 def test_the_extensions_leader_is_killed_while_it_is_asked_for_something(settled, user, chain):
     for _ in range(2):
         pids = chain.node.inside("pgrep", "-f", "gardener-extension-cri-resmgr").split()
@@ -123,6 +128,7 @@ def test_the_node_is_rebooted(user, chain):
     user.wait(lambda: user.container("settled")[1] == before[1] + 1, "the pod to be started again, once")
     user.wait(user.is_healthy, "the Shoot to say that all is well", deadline_s=TRUE_WITHIN_S)
     user.wait_installed()
+    user.wait(lambda: "topology-aware" in policy(chain), "the policy to be in force")
     assert owned_twice(chain) == []
     user.delete_pod("settled")
 
