@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 EQUIPMENT := PYTHONPATH=test $(PY) -m equipment.tools
 
-.PHONY: help venv check unit test test-all demo demo-down e2e-tests bench bundle build-images push-images fuzz mutants docs proto \
+.PHONY: help venv check unit test test-all demo demo-simulate demo-down e2e-tests bench bundle build-images push-images fuzz mutants docs proto \
 	requirements clean
 
 help: ## what there is
@@ -17,6 +17,9 @@ $(VENV)/ready: requirements/test.txt requirements/build.txt pyproject.toml hacks
 
 demo: venv ## the main job with real parts, as root: a node, then the whole chain (KEEP=1 leaves it up)
 	PYTHONPATH=test $(PY) hacks/demo.py
+
+demo-simulate: venv ## what the policies do, on machines that need not exist: no root, no containerd, no Go
+	$(PY) hacks/demo_simulate.py
 
 demo-down: venv ## end what `make demo KEEP=1` has left
 	PYTHONPATH=test $(PY) hacks/demo.py --down

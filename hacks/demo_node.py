@@ -7,8 +7,6 @@ and everything cleaned up.
 
 import shutil
 import sqlite3
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -23,7 +21,7 @@ from equipment.registry import Registry
 from equipment.relay import Relay
 from equipment.runtimes import Containerd16, Runtime
 from equipment.stand_ins import BUSYBOX, stand_ins
-from telling import say, show
+from telling import command, say, show
 
 TICKING = ("sh", "-c", "trap exit TERM; while :; do date +tick-%s; sleep 1 & wait $!; done")
 CONFIG = """\
@@ -106,12 +104,6 @@ def run(cri: CriClient, name: str, namespace: str) -> str:
 def pinned(ids: dict[str, str]) -> str:
     """What the kernel says of each container's process."""
     return "\n".join(f"{name:<6} Cpus_allowed_list: {container_cgroup(id_).cpus_allowed}" for name, id_ in ids.items())
-
-
-def command(*words: str | Path) -> str:
-    """The output of `cri-resmgr`."""
-    program = Path(sys.executable).with_name("cri-resmgr")
-    return subprocess.run([program, *words], check=True, capture_output=True, text=True, timeout=60).stdout
 
 
 def state_of(cri: CriClient, container: str) -> str:

@@ -1,9 +1,11 @@
 """How the demo talks: sentences of ours, and behind a bar what a real part has said."""
 
 import contextlib
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 _BOLD, _DIM, _PLAIN = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() else ("", "", "")
 WIDTH = 150
@@ -20,10 +22,16 @@ def show(text: str) -> None:
         print(f"  {_DIM}|{_PLAIN} {line if len(line) <= WIDTH else line[: WIDTH - 1] + '…'}", flush=True)
 
 
-def run(command: str, output: str) -> None:
+def run(typed: str, output: str) -> None:
     """A command as one would type it, and what it printed."""
-    print(f"  {_BOLD}${_PLAIN} {command}", flush=True)
+    print(f"  {_BOLD}${_PLAIN} {typed}", flush=True)
     show(output)
+
+
+def command(*words: str | Path, at: Path = Path()) -> str:
+    """What `cri-resmgr` of this checkout prints in a directory."""
+    program = [Path(sys.executable).with_name("cri-resmgr"), *words]
+    return subprocess.run(program, check=True, capture_output=True, text=True, timeout=60, cwd=at).stdout
 
 
 @contextlib.contextmanager
