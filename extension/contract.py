@@ -23,6 +23,7 @@ MANAGED_RESOURCES = Resource("resources.gardener.cloud/v1alpha1", "managedresour
 NAMESPACES = Resource("v1", "namespaces")
 SECRETS = Resource("v1", "secrets")
 CONFIGMAPS = Resource("v1", "configmaps")
+PODS = Resource("v1", "pods")
 
 SECONDS = len("2026-08-21T10:00:00")
 PROCESSING, SUCCEEDED, ERROR = "Processing", "Succeeded", "Error"

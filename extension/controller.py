@@ -36,6 +36,7 @@ from extension.remembering import Renderer
 from extension.removing import Remover
 from extension.rendering.managed import MONITORING_NAME, NAME
 from extension.rollouts import conditions, is_unreadable
+from extension.shoot_access import ShootAccess
 
 MARGIN_S = 20.0
 """What is left after an operation's own deadline to say that it has passed."""
@@ -85,7 +86,9 @@ class Controller:
             carrier=self._carrier,
             beside=beside,
             installer=Installer(self._base, Checker(), renderer, vector, beside, options.pull_secrets),
-            remover=Remover(self._carrier, beside, renderer, vector, options, now),
+            remover=Remover(
+                self._carrier, beside, ShootAccess(client, options.shoot_server), renderer, vector, options, now
+            ),
         )
         deadline_s = options.deadline_s + MARGIN_S
         self.queue: Queue[Ref] = Queue(reconciler.work, workers=options.workers, deadline_s=deadline_s)

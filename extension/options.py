@@ -21,10 +21,14 @@ class Options:
     """What is waited for is looked at so often, beside whenever there is news of it."""
     told_s: float = 150.0
     """A removal that takes longer is told as an error, with what it waits for: gardenlet waits three minutes."""
+    named_s: float = 60.0
+    """A removal that takes longer has the shoot asked which nodes it waits for."""
     applied_s: float = 30.0
     """A removal waits so long for gardener-resource-manager to apply what it has not seen yet."""
     removal_s: float = 1800.0
     """A removal waits so long for nodes that do not answer, and then goes on without them."""
+    shoot_server: str = ""
+    """The address of every shoot's API server; empty for the one that Gardener gives it in the seed."""
     pull_secrets: tuple[PullSecret, ...] = ()
     """Credentials for the registry of the shoot's images."""
     monitoring: tuple[str, ...] = ()

@@ -4,7 +4,8 @@
 
 The uninstall form comes first because gardener-resource-manager deletes all objects at once, and what the nodes have
 outside of Kubernetes would stay.  It is left out where there can be no node, and does not wait for ever for one that
-does not answer.  Nothing here reads a configuration.
+does not answer.  When it takes long the shoot is asked which nodes those are; that is told, and nothing depends on it.
+Nothing here reads a configuration.
 
 What gardener-resource-manager is just about to apply it does not yet know to be its own: an uninstall form that came in
 between would leave in the shoot for ever what it no longer names.
@@ -17,7 +18,7 @@ from enum import Enum
 
 import structlog
 
-from cri_resmgr.errors import BadInput
+from cri_resmgr.errors import BadInput, Error
 from cri_resmgr.kube.resources import Object
 from extension.beside import Beside
 from extension.carrying import BEGUN, SINCE, Cargo, Carrier, cargo
@@ -28,7 +29,9 @@ from extension.options import Options
 from extension.remembering import Renderer
 from extension.rendering import Installation
 from extension.rollouts import blocked, missing
+from extension.shoot_access import ShootAccess
 from extension.statuses import written
+from extension.stragglers import pods, stragglers, told
 from extension.verdicts import managed
 
 log = structlog.get_logger("extension")
@@ -51,6 +54,7 @@ class Remover:
 
     carrier: Carrier
     beside: Beside
+    access: ShootAccess
     renderer: Renderer
     vector: Sequence[Source]
     options: Options
@@ -64,17 +68,26 @@ class Remover:
                 return rest
             if manner is Manner.KEEPING:
                 await self.carrier.keep_objects(namespace)
-            await self.carrier.take_away(namespace)
+            await self._take_away(namespace)
             current = await self.carrier.find(namespace)
         if current is not None:
             return f"the objects are being deleted: {blocked(current)}"
-        await self.carrier.sweep(namespace)
-        await self.beside.forget(namespace)
+        await self._sweep(namespace)
         return ""
 
     async def force(self, namespace: str) -> None:
         """Take it away without waiting for anything: the shoot may be gone already."""
+        await self._take_away(namespace)
+        await self._sweep(namespace)
+
+    async def _take_away(self, namespace: str) -> None:
+        """With the token first, while its ServiceAccount is still carried: afterwards it would be made anew."""
+        await self.access.forget(namespace)
         await self.carrier.take_away(namespace)
+
+    async def _sweep(self, namespace: str) -> None:
+        """What a ManagedResource leaves behind, whoever has deleted it."""
+        await self.access.forget(namespace)
         await self.carrier.sweep(namespace)
         await self.beside.forget(namespace)
 
@@ -87,11 +100,24 @@ class Remover:
         since = since or written(self.now())
         if await self.carrier.bring(await self._uninstall(namespace, shoot, since)):
             return "the nodes are being cleaned: the uninstall form has just been written"
-        rest = missing(current)
-        if rest and self.now() - time_of(since) > timedelta(seconds=self.options.removal_s):
+        if not (rest := missing(current)):
+            return ""
+        waited = self.now() - time_of(since)
+        if waited > timedelta(seconds=self.options.named_s):
+            rest += await self._stragglers(namespace)
+        if waited > timedelta(seconds=self.options.removal_s):
             log.warning("removal.incomplete", namespace=namespace, since=since, missing=rest)
             return ""
-        return f"the nodes are being cleaned: {rest}" if rest else ""
+        return f"the nodes are being cleaned: {rest}"
+
+    async def _stragglers(self, namespace: str) -> str:
+        """The nodes that are not clean, as the end of a sentence, if the shoot says so."""
+        try:
+            async with self.access.shoot(namespace) as shoot:
+                return told(stragglers(await pods(shoot)))
+        except Error as error:
+            log.info("stragglers.unknown", namespace=namespace, error=str(error))
+            return ""
 
     async def _unapplied(self, current: Object) -> str:
         """What there is to wait for before the uninstall form; a manager that is away is not waited for long."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cri_resmgr.kube.credentials import from_kubeconfig, from_pod
+from cri_resmgr.kube.credentials import Load, from_kubeconfig, from_pod
 from cri_resmgr.kube.outages import Outages
 from cri_resmgr.kube.requests import JSON, METADATA, METADATA_LIST, Guard, Request, always
 from cri_resmgr.kube.resources import Collection, Object, Resource
@@ -27,7 +27,15 @@ MERGE_PATCH, JSON_PATCH = "application/merge-patch+json", "application/json-patc
 @asynccontextmanager
 async def connected(*, kubeconfig: Path | None, user_agent: str) -> AsyncIterator["Client"]:
     """A client with the service account of our pod, or that of a kubeconfig; raises BadInput if there is none."""
-    session = Session(from_pod() if kubeconfig is None else from_kubeconfig(kubeconfig), user_agent=user_agent)
+    load = from_pod() if kubeconfig is None else from_kubeconfig(kubeconfig)
+    async with connected_by(load, user_agent=user_agent) as client:
+        yield client
+
+
+@asynccontextmanager
+async def connected_by(load: Load, *, user_agent: str) -> AsyncIterator["Client"]:
+    """A client with certain credentials; raises BadInput if they cannot be used."""
+    session = Session(load, user_agent=user_agent)
     await session.open()
     try:
         yield Client(session, Outages())

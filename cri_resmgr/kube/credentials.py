@@ -1,10 +1,10 @@
-"""Where the API server is and how it knows us: a pod's service account, or a kubeconfig.
+"""Where the API server is and how it knows us: a pod's service account, a kubeconfig, or a token that is at hand.
 
 Tokens expire and certificates are replaced under a running process, so nothing here is read once and for all: a
 `Load` can be called again at any time.  Reading and understanding the files is left to `kubernetes.aio.config`.
 
-A pod's own API server is never reached through a proxy, whatever the environment says.  A kubeconfig's is reached as
-kubectl would: through its `proxy-url`, or else the environment's proxy.
+A pod's own API server, and one for which there is a token, is never reached through a proxy, whatever the environment
+says.  A kubeconfig's is reached as kubectl would: through its `proxy-url`, or else the environment's proxy.
 """
 
 import os
@@ -74,6 +74,15 @@ def from_kubeconfig(path: Path) -> Load:
             raise BadInput(f"kubeconfig {path} cannot be used: {said}; does `kubectl` accept it?") from error
         configuration.proxy = configuration.proxy or _proxy(configuration.host)
         return Access(configuration, _header(configuration), inf)
+
+    return load
+
+
+def from_token(*, server: str, token: str, authority: str) -> Load:
+    """A token for a server whose certificate one of the authorities (PEM) has signed; good for a short use."""
+
+    async def load() -> Access:
+        return Access(Configuration(host=server, ca_cert_data=authority), f"Bearer {token}", inf)
 
     return load
 

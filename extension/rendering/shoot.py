@@ -13,6 +13,8 @@ ORIGIN = "cri-resmgr-extension"
 _TOLERATE_ALL = [{"effect": effect, "operator": "Exists"} for effect in ("NoSchedule", "NoExecute")]
 _CRITICAL = {"node.gardener.cloud/critical-component": "true"}
 """A new node takes no other pods before those with this label are ready."""
+UNINSTALLING = {"cri-resmgr-extension.gardener.cloud/form": "uninstall"}
+"""A pod with this label is ready when its node is clean."""
 
 
 def objects(installation: Installation) -> tuple[Object, ...]:
@@ -28,7 +30,7 @@ def _context(installation: Installation) -> dict[str, Any]:
     return {
         "installing": installing,
         "adjustment_definition": adjustment_schema.definition(),
-        "labels": _labels,
+        "labels": labels,
         "config_maps": list(maps.items()),
         "files_checksum": configs.checksum(maps),
         "image_sets": list(_image_sets(installation)),
@@ -40,9 +42,10 @@ def _context(installation: Installation) -> dict[str, Any]:
     }
 
 
-def _labels(name: str, *, critical: bool = False) -> dict[str, str]:
-    labels = {"app.kubernetes.io/name": name, "gardener.cloud/role": "system-component", "origin": ORIGIN}
-    return {**labels, **(_CRITICAL if critical else {})}
+def labels(name: str, *, critical: bool = False, uninstalling: bool = False) -> dict[str, str]:
+    """Those of an object of ours in a shoot."""
+    common = {"app.kubernetes.io/name": name, "gardener.cloud/role": "system-component", "origin": ORIGIN}
+    return {**common, **(_CRITICAL if critical else {}), **(UNINSTALLING if uninstalling else {})}
 
 
 def _image_sets(installation: Installation) -> Iterator[dict[str, Any]]:

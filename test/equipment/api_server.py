@@ -80,6 +80,7 @@ class ApiServer:
             f"--token-auth-file={self.credentials.tokens}", f"--client-ca-file={self.credentials.authority}",
             f"--tls-cert-file={pki}/apiserver.crt", f"--tls-private-key-file={pki}/apiserver.key",
             "--service-account-issuer=https://kubernetes.default.svc",
+            "--api-audiences=https://kubernetes.default.svc,gardener",  # the second one is that of Gardener's tokens
             f"--service-account-key-file={pki}/sa.pub", f"--service-account-signing-key-file={pki}/sa.key",
             "--allow-privileged=true", "--profiling=false", *self._audit(),
         ])  # fmt: skip

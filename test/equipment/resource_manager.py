@@ -73,6 +73,7 @@ class ResourceManager:
                 "resourceClass": self.resource_class,
                 "garbageCollector": {"enabled": False},
                 "health": {"concurrentSyncs": 5, "syncPeriod": "15s"},
+                "tokenRequestor": {"enabled": True, "concurrentSyncs": 2},
                 "managedResource": {"concurrentSyncs": 5, "syncPeriod": "15s", "managedByLabelValue": "gardener"},
             },
             "webhooks": {},

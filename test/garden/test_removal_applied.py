@@ -1,4 +1,6 @@
-"""Taking it away while the real gardener-resource-manager does its part, in a shoot that has no nodes."""
+"""Taking it away while the real gardener-resource-manager does its part, in a shoot whose nodes are objects at most."""
+
+import json
 
 import pytest
 
@@ -91,3 +93,101 @@ def test_while_the_resource_manager_is_away_gardenlet_is_answered_and_the_shoot_
         gardenlet.delete(shoot)
         gardenlet.wait_gone(shoot)
     assert daemon_sets(garden) == {}
+
+
+LABELS = {"kubernetes.io/arch": "amd64", "worker.gardener.cloud/cri-name": "containerd"}
+NODES = {
+    name: {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": LABELS}} for name in ("one", "two")
+}
+PODS = "/api/v1/namespaces/kube-system/pods"
+ACCOUNT = "/api/v1/namespaces/kube-system/serviceaccounts/cri-resmgr-extension"
+MERGE = "application/merge-patch+json"
+
+
+@pytest.fixture
+def two_nodes(garden):
+    """Nodes that no kubelet belongs to, so the pods that are for them wait."""
+    for node in NODES.values():
+        garden.shoot.api("POST", "/api/v1/nodes", node)
+    yield
+    for name in NODES:
+        garden.shoot.api("DELETE", f"/api/v1/nodes/{name}")
+    end_pods(garden)
+
+
+def end_pods(garden):
+    """What kubelets do with pods that are to go."""
+    for pod in garden.shoot.api("GET", PODS)["items"]:
+        if "deletionTimestamp" in pod["metadata"]:
+            garden.shoot.api("DELETE", f"{PODS}/{pod['metadata']['name']}", {"gracePeriodSeconds": 0})
+
+
+def wait_gone(garden, gardenlet, shoot):
+    def is_gone():
+        end_pods(garden)
+        return gardenlet.find(shoot) is None
+
+    wait_for(is_gone, "the Extension to go", 60)
+
+
+def clean(garden, node):
+    """What scheduler and kubelet would say of the pod of the uninstall form on a node."""
+    (pod,) = (one for one in garden.shoot.api("GET", PODS)["items"] if f'"{node}"' in json.dumps(one["spec"]))
+    name = pod["metadata"]["name"]
+    garden.shoot.api("POST", f"{PODS}/{name}/binding", {"metadata": {"name": name}, "target": {"name": node}})
+    ready = [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}]
+    garden.shoot.api(
+        "PATCH", f"{PODS}/{name}/status", {"status": {"phase": "Running", "conditions": ready}}, content=MERGE
+    )
+
+
+def told(gardenlet, shoot):
+    return ((gardenlet.find(shoot) or {}).get("status") or {}).get("lastError", {}).get("description", "")
+
+
+def forms(garden):
+    return [
+        pod["metadata"]["labels"].get("cri-resmgr-extension.gardener.cloud/form")
+        for pod in garden.shoot.api("GET", PODS)["items"]
+    ]
+
+
+@pytest.mark.usefixtures("real_manager", "two_nodes")
+def test_a_removal_that_takes_long_names_the_nodes_by_a_token_that_it_gives_back(garden, gardenlet, shoot, seed):
+    options = Options(poll_s=0.2, named_s=0.0, told_s=0.0, shoot_server=garden.shoot.credentials.server)
+    token = f"/api/v1/namespaces/{shoot.namespace}/secrets/shoot-access-cri-resmgr-extension"
+
+    with running(garden.seed.kubeconfig, options):
+        gardenlet.reconcile(shoot)
+        gardenlet.wait(shoot)
+        seed.wait_for(lambda: "cri-resmgr-agent" in daemon_sets(garden), "the objects in the shoot")
+        assert garden.shoot.api.find(ACCOUNT) is None, "while nothing is removed nobody may read pods"
+        gardenlet.delete(shoot)
+        seed.wait_for(
+            lambda: "not clean yet: one (Pending), two (Pending)" in told(gardenlet, shoot), "both nodes' names"
+        )
+        wait_for(lambda: forms(garden) == ["uninstall"] * 2, "pods of the uninstall form", 30)
+        clean(garden, "one")
+        seed.wait_for(
+            lambda: "not clean yet: two (Pending)" in told(gardenlet, shoot), "the name of the node that is left"
+        )
+        assert garden.seed.api.find(token) is not None
+        clean(garden, "two")
+        wait_gone(garden, gardenlet, shoot)
+    assert garden.seed.api.find(token) is None
+    assert (garden.shoot.api.find(ACCOUNT), daemon_sets(garden)) == (None, {})
+
+
+@pytest.mark.usefixtures("real_manager", "two_nodes")
+def test_a_removal_that_cannot_ask_the_shoot_goes_on_and_tells_numbers(garden, gardenlet, shoot, seed):
+    options = Options(poll_s=0.2, named_s=0.0, told_s=0.0, shoot_server="https://127.0.0.1:1")
+    with running(garden.seed.kubeconfig, options):
+        gardenlet.reconcile(shoot)
+        gardenlet.wait(shoot)
+        gardenlet.delete(shoot)
+        wait_for(lambda: forms(garden) == ["uninstall"] * 2, "pods of the uninstall form", 30)
+        seed.wait_for(lambda: "unavailable pods found (2/2)" in told(gardenlet, shoot), "the numbers")
+        assert "not clean yet" not in told(gardenlet, shoot)
+        for node in NODES:
+            clean(garden, node)
+        wait_gone(garden, gardenlet, shoot)

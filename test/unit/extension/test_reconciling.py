@@ -22,6 +22,8 @@ from extension.recording import ATTEMPTS, Recorder
 from extension.remembering import Renderer
 from extension.removing import Remover
 from extension.rendering.managed import MONITORING_NAME, NAME
+from extension.shoot_access import NAME as TOKEN
+from extension.shoot_access import ShootAccess
 from unit.extension.memory import Memory
 from unit.extension.things import TYPE, extension_object
 
@@ -61,7 +63,7 @@ class World:
             carrier=carrier,
             beside=beside,
             installer=Installer(self.base, Checker(), renderer, VECTOR, beside),
-            remover=Remover(carrier, beside, renderer, VECTOR, settings, self.time),
+            remover=Remover(carrier, beside, ShootAccess(self.memory), renderer, VECTOR, settings, self.time),
         )
         self.tell({})
 
@@ -278,7 +280,9 @@ async def test_removal_goes_a_step_at_a_time_and_writes_each_thing_once(installe
     assert await installed.work() == []
     installed.manages()
     last = await installed.work()
-    assert last[0] == "delete managedresources"
+    assert last[:2] == ["delete secrets", "delete managedresources"], (
+        "a token for the shoot, if there is one, comes first"
+    )
     assert last[-2:] == ["patch status extensions", "patch extensions"]
     assert installed.extension is None
     assert not [key for key in installed.memory.objects if key[0] in {"managedresources", "secrets"}]
@@ -289,8 +293,9 @@ async def test_removal_that_takes_long_is_told_once(installed):
     delete(installed)
     await installed.work()
     installed.now += timedelta(seconds=installed.reconciler.options.told_s + 1)
-    assert await installed.work() == ["patch status extensions"]
+    assert await installed.work() == ["create secrets", "patch status extensions"], "a token, for the nodes' names"
     assert installed.operation() == ("Delete", "Error")
+    assert installed.memory.find(THEIRS, TOKEN) is not None
     assert await installed.work() == [], "nothing new is to be said"
     installed.manages(ResourcesHealthy="False")
     assert await installed.work() == ["patch status extensions"]

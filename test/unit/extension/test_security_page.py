@@ -13,6 +13,7 @@ from unit.extension.rendering.installations import EVERYTHING, IMAGES
 
 PAGE = Path("docs/security.md").read_text()
 SEED = Path("charts/gardener-extension-cri-resmgr/templates")
+UNINSTALL = Installation(images=(IMAGES,), form="uninstall")
 Right = tuple[str, str, str]
 
 
@@ -30,6 +31,12 @@ def seed_objects() -> list[dict[str, Any]]:
     return list(yaml.safe_load_all(text))
 
 
+def roles() -> list[dict[str, Any]]:
+    """All that the charts have, for the seed and for both forms of a shoot's objects."""
+    made = [*seed_objects(), *objects(EVERYTHING), *objects(UNINSTALL)]
+    return [each for each in made if each["kind"] in {"Role", "ClusterRole"}]
+
+
 def said() -> set[Right]:
     """The rights that the page gives reasons for."""
     found = set()
@@ -44,7 +51,7 @@ def asked() -> set[Right]:
     """The rights that the charts ask for."""
     return {
         (f"{role['kind']} {role['metadata']['name']}", "/".join(filter(None, (group, resource))), verb)
-        for role in [*seed_objects(), *objects(EVERYTHING)]
+        for role in roles()
         for rule in role.get("rules", [])
         for group in rule["apiGroups"]
         for resource in rule["resources"]
@@ -53,8 +60,7 @@ def asked() -> set[Right]:
 
 
 def test_every_right_has_a_reason_and_every_reason_a_right():
-    roles = [each for each in [*seed_objects(), *objects(EVERYTHING)] if each["kind"] in {"Role", "ClusterRole"}]
-    assert len(roles) == 4
+    assert len(roles()) == 5
     assert said() == asked()
 
 
@@ -87,9 +93,7 @@ def test_every_privilege_of_a_pod_has_a_reason_and_every_reason_a_privilege():
 
 
 def test_the_uninstall_form_has_the_privileges_of_the_removal():
-    (form,) = (
-        each for each in objects(Installation(images=(IMAGES,), form="uninstall")) if each["kind"] == "DaemonSet"
-    )
+    (form,) = (each for each in objects(UNINSTALL) if each["kind"] == "DaemonSet")
     (removal,) = (each for each in objects(EVERYTHING) if each["metadata"]["name"] == "cri-resmgr-removal")
     assert {each[1:] for each in privileges(form)} == {each[1:] for each in privileges(removal)}
 

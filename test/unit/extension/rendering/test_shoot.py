@@ -119,6 +119,8 @@ def test_the_uninstall_form_leaves_nothing_that_works_on_a_node():
     assert {(thing["kind"], thing["metadata"]["name"]) for thing in objects(UNINSTALL)} == {
         ("DaemonSet", "cri-resmgr-installation"), ("Secret", "mirror"),
         ("CustomResourceDefinition", "adjustments.criresmgr.intel.com"),
+        ("ServiceAccount", "cri-resmgr-extension"), ("Role", "cri-resmgr-extension"),
+        ("RoleBinding", "cri-resmgr-extension"),
     }  # fmt: skip
 
 
