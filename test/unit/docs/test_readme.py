@@ -35,9 +35,26 @@ def test_there_is_something_to_run():
     assert {"demo", "test"} <= set(MAKE)
 
 
+def test_every_block_that_is_given_as_a_command_is_run_by_a_test():
+    """Those of the section on Gardener by test/e2e/test_readme.py, the others here, or by hacks/run-tests itself."""
+    others = re.sub(r"^## Deploy it to Gardener$.*?^(?=## )", "", TEXT, flags=re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```sh\n(.*?)^```$", others, re.MULTILINE | re.DOTALL)
+    assert [
+        block for block in blocks if block not in {"make demo\n", "make test\n", *(f"{line}\n" for line in RUNNABLE)}
+    ] == []
+
+
+@pytest.mark.parametrize("line", re.findall(r"^[$#] (.*)$", TEXT, re.MULTILINE))
+def test_a_command_that_needs_more_than_a_test_has_names_what_there_is(line):
+    """A block of `console` is not run: programs, targets and files of ours in it must exist."""
+    for target in re.findall(r"^make (?:[A-Z]+=\S+ )*([a-z0-9-]+)", line):
+        assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert [path for path in re.findall(r"(?:examples|hacks)/[\w./-]*\w", line) if not (ROOT / path).exists()] == []
+
+
 def test_every_make_target_of_the_readme_exists():
-    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert set(MAKE) | set(re.findall(r"`make ([a-z-]+)", TEXT)) <= set(targets)
+    targets = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(MAKE) | set(re.findall(r"`make ([a-z0-9-]+)", TEXT)) <= set(targets)
 
 
 @pytest.mark.parametrize("name", re.findall(r"^\| `([a-z-]+)` \| [`\"d]", POLICIES, re.MULTILINE))
