@@ -28,10 +28,11 @@ BUILD = f"""
 exec "$0" -m equipment.tools {" ".join(GROUPS)}
 """
 KEPT = """\
-The chain is still up, and `make demo-down` ends it.
-  the garden:      kubectl --kubeconfig={garden} get shoots -A
-  seed and shoot:  kubectl --kubeconfig={cluster} get pods -A
-  kubectl is {kubectl}"""
+The chain is still up, and `make demo-down` ends it.  For the commands of the README, from its step 3 on:
+  export PATH={programs}:$PATH
+  export GARDEN={garden}
+  export SEED={cluster}
+  export SHOOT=$SEED"""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -71,7 +72,7 @@ def _stories(*, keep: bool) -> bool:
         if not (keep and done):
             chain.stop()
     if keep:
-        say(KEPT.format(garden=chain.garden.kubeconfig, cluster=chain.kubeconfig, kubectl=chain.kubectl))
+        say(KEPT.format(garden=chain.garden.kubeconfig, cluster=chain.kubeconfig, programs=chain.kubectl.parent))
     return keep
 
 

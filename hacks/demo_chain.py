@@ -16,7 +16,6 @@ from telling import run, say, show, wait
 REGISTRATION, SHOOT = "examples/ctrldeploy-ctrlreg.yaml", "examples/shoot.yaml"
 IMAGES = ("installation", "agent", "webhook")
 IN_GARDEN = ("-n", "garden-local")
-DISABLED = {"spec": {"extensions": [{"type": "cri-resmgr-extension", "disabled": True}]}}
 RESERVED = """\
 policy:
   Active: topology-aware
@@ -66,8 +65,9 @@ class Story:
     def enable(self) -> None:
         """The user's part."""
         self.before = self.node_state()
-        say("11. A user makes a Shoot that asks for it, in the real gardener-apiserver")
+        say("11. A user makes a Shoot in the real gardener-apiserver, and switches the extension on")
         self.garden("create", "-f", SHOOT)
+        self.switch(disabled=False)
         took_s = self.until("its DaemonSets to be ready", self.is_healthy)
         show(f"the Shoot's condition SystemComponentsHealthy is True, after {took_s:.0f} s")
         self.garden("get", "controllerinstallations")
@@ -110,12 +110,17 @@ class Story:
         """As the README says."""
         say("16. The user has enough of it")
         started = self.started("web")
-        self.garden("patch", "shoot", "local", *IN_GARDEN, "-p", json.dumps(DISABLED))
+        self.switch(disabled=True)
         took_s = self.until("the extension to be gone", self.is_gone)
         show(f"gone from garden, seed and shoot after {took_s:.0f} s")
         show("before   " + ", ".join(f"{name}: {value}" for name, value in self.before.items()))
         show("now      " + ", ".join(f"{name}: {value}" for name, value in self.node_state().items()))
         show(f"{self.cpus()}\nthe pods have not noticed: web started {started}, and still runs: {self.started('web')}")
+
+    def switch(self, *, disabled: bool) -> None:
+        """The README's patch, which leaves the rest of the Shoot as it is."""
+        change = [{"op": "add", "path": "/spec/extensions/0/disabled", "value": disabled}]
+        self.garden("patch", "shoot", "local", *IN_GARDEN, "--type=json", "-p", json.dumps(change))
 
     def garden(self, *words: str) -> str:
         """A command in the garden, shown."""
