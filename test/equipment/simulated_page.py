@@ -10,6 +10,7 @@ from cri_resmgr.cli.page import serving
 from cri_resmgr.cli.page.looking import Look
 from cri_resmgr.cli.simulating import scenario_files
 from cri_resmgr.cli.simulating.running import Simulation
+from cri_resmgr.cli.simulating.steps import Create, Delete
 from cri_resmgr.config import check
 from cri_resmgr.config.endpoints import Endpoint
 from cri_resmgr.config.settings import Settings
@@ -18,7 +19,7 @@ from cri_resmgr.observe.http import Server
 from cri_resmgr.policies.contract import Policy
 from cri_resmgr.values.events import Event, Kind
 from cri_resmgr.values.machines import Machine
-from cri_resmgr.values.workloads import State
+from cri_resmgr.values.workloads import Container, State
 
 NOW_S = 1_790_000_000.0
 CONFIG = "policy: {Active: topology-aware, ReservedResources: {CPU: 2}}\n"
@@ -46,8 +47,13 @@ class SimulatedNode:
             for error in self._simulation.take(step).errors:
                 name, _, text = error.partition(": ")
                 pod, _, container = name.partition(":")
-                kind, where = str(Kind.POLICY_REFUSED), {"namespace": self._namespace(pod), "pod": pod}
+                where = {"namespace": step.pod.namespace if isinstance(step, Create) else "default", "pod": pod}
+                kind = str(Kind.POLICY_REFUSED)
                 self.events.append(Event(kind, text, NOW_S, NOW_S, container=container, **where))
+
+    def drop(self, pod: str) -> None:
+        """A pod goes."""
+        self._simulation.take(Delete(pod))
 
     async def look(self) -> Look:
         """This moment."""
@@ -57,7 +63,7 @@ class SimulatedNode:
             source="node.cfg",
             machine=self.machine,
             pods=stage.pods,
-            containers=tuple(replace(one, told=one.due, state=State.RUNNING) for one in stage.containers.values()),
+            containers=tuple(self._running().values()),
             pools=self._simulation.pools(),
             events=tuple(self.events),
             warnings=self._simulation.warnings(),
@@ -66,10 +72,12 @@ class SimulatedNode:
     def tell(self, key: str) -> str:
         """Why a container is where it is."""
         stage = self._simulation._stage
-        return serving.told(stage.pods, stage.containers, key)
+        return serving.told(stage.pods, self._running(), key)
 
-    def _namespace(self, name: str) -> str:
-        return next((pod.namespace for pod in self._simulation._stage.pods.values() if pod.name == name), "default")
+    def _running(self) -> dict[str, Container]:
+        """As if the runtime had started each at once."""
+        found = self._simulation._stage.containers
+        return {key: replace(one, told=one.due, state=State.RUNNING) for key, one in found.items()}
 
     def _made(self, settings: Settings) -> Policy:
         return making.policy(settings.policy, self.machine, cgroup_cpus=lambda _: 0)
