@@ -122,6 +122,8 @@ class Journal:
         for directory, mode in ((above, 0o710), (self._directory, 0o755)):
             if not directory.is_dir():
                 files.put_directory(directory, mode=mode)
+        if owns and above.stat().st_mode & 0o067:  # for an agent's pod that was first the kubelet makes it, open to all
+            above.chmod(0o710)
         self.record = replace(self.record, owns_state=owns)
 
     def _write(self, record: Record) -> None:

@@ -279,3 +279,15 @@ def test_many_rounds_leave_no_trace(places):
         assert run(node, uninstall) == 0
     assert_as_at_first(node, first)
     assert (node.root / CONFIG.lstrip("/")).exists()
+
+
+def test_a_directory_that_the_kubelet_has_made_for_a_pod_of_ours_is_closed_and_goes_with_us(places):
+    node = Node(places / "early")
+    make_root(node.root)
+    above = node.root / "var/lib/cri-resmgr"
+    (above / "installer").mkdir(parents=True)
+    above.chmod(0o755)
+    assert run(node, install()) == 0
+    assert above.stat().st_mode & 0o777 == 0o710
+    assert run(node, uninstall) == 0
+    assert not above.exists()
