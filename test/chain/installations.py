@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from chain.objects import CORE, SEED, TYPE, Thing, apply, conditions, delete, merge, now
+from chain.objects import CORE, SEED, TYPE, Thing, apply, conditions, now
 from equipment import charts
 from equipment.control_plane import Api
 from equipment.gardenlet import CORE as CORE_GROUP
@@ -42,14 +42,14 @@ def work(garden: Api, seed: Api, directory: Path, registration: Thing | None, *,
     if garden.find(f"{CORE}/controllerinstallations/{NAME}") is not None:
         _uninstall(garden, seed)
     elif registration is not None and "deletionTimestamp" in registration["metadata"]:
-        merge(garden, f"{CORE}/controllerregistrations/{TYPE}", {"metadata": {"finalizers": None}})
+        garden.merge(f"{CORE}/controllerregistrations/{TYPE}", {"metadata": {"finalizers": None}})
     return False
 
 
 def _hold(garden: Api, registration: Thing) -> None:
     held = registration["metadata"].get("finalizers", [])
     if FINALIZER not in held and "deletionTimestamp" not in registration["metadata"]:
-        merge(garden, f"{CORE}/controllerregistrations/{TYPE}", {"metadata": {"finalizers": [*held, FINALIZER]}})
+        garden.merge(f"{CORE}/controllerregistrations/{TYPE}", {"metadata": {"finalizers": [*held, FINALIZER]}})
 
 
 def _install(garden: Api, seed: Api, directory: Path, registration: Thing) -> None:
@@ -97,7 +97,7 @@ def _forget_secrets(seed: Api, *, but: str = "") -> None:
     """Those of earlier forms."""
     for one in seed("GET", f"{SECRETS}?labelSelector=part-of%3D{NAME}")["items"]:
         if one["metadata"]["name"] != but:
-            delete(seed, f"{SECRETS}/{one['metadata']['name']}")
+            seed.discard(f"{SECRETS}/{one['metadata']['name']}")
 
 
 def _make(api: Api, collection: str, thing: dict[str, Any]) -> None:
@@ -116,7 +116,7 @@ def _reported(garden: Api, seed: Api) -> bool:
     known = conditions(garden.find(path))
     if {kind: one["status"] for kind, one in known.items()} != {kind: one["status"] for kind, one in wanted.items()}:
         made = [_condition(kind, one) for kind, one in wanted.items()]
-        merge(garden, f"{path}/status", {"status": {"conditions": made}})
+        garden.merge(f"{path}/status", {"status": {"conditions": made}})
     return current and all(
         seen.get(kind, {}).get("status") == status
         for kind, status in (("ResourcesApplied", "True"), ("ResourcesHealthy", "True"))
@@ -136,10 +136,10 @@ def _condition(kind: str, one: Thing) -> Thing:
 
 def _uninstall(garden: Api, seed: Api) -> None:
     """A step at a time; the name is used again, so the namespace must be gone before anybody asks for it."""
-    delete(seed, f"{RESOURCES}/{NAME}")
+    seed.discard(f"{RESOURCES}/{NAME}")
     if seed.find(f"{RESOURCES}/{NAME}") is not None:
         return
     _forget_secrets(seed)
-    delete(seed, f"/api/v1/namespaces/{NAMESPACE}")
+    seed.discard(f"/api/v1/namespaces/{NAMESPACE}")
     if seed.find(f"/api/v1/namespaces/{NAMESPACE}") is None:
-        delete(garden, f"{CORE}/controllerinstallations/{NAME}")
+        garden.discard(f"{CORE}/controllerinstallations/{NAME}")

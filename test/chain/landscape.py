@@ -157,9 +157,7 @@ class Landscape:
 
     def label_node(self, **labels: str | None) -> None:
         """Set labels of the node, or take them away."""
-        self.cluster.api(
-            "PATCH", f"/api/v1/nodes/{NODE}", {"metadata": {"labels": labels}}, content="application/merge-patch+json"
-        )
+        self.cluster.api.merge(f"/api/v1/nodes/{NODE}", {"metadata": {"labels": labels}})
 
     def _furnish_seed(self) -> None:
         monitoring = (yaml.safe_load(gardener.original(name).read_text()) for name in MONITORING)

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from equipment.control_plane import Api, ApiError
-from equipment.gardenlet import MERGE_PATCH
+from equipment.control_plane import Api
 
 TYPE = "cri-resmgr-extension"
 CORE = "/apis/core.gardener.cloud/v1beta1"
@@ -21,21 +20,6 @@ def apply(api: Api, path: str, thing: Mapping[str, Any]) -> Thing:
     """Have an object be so in what is said of it; what others have said of it stays."""
     done: Thing = api("PATCH", f"{path}{MANAGER}", json.loads(json.dumps(thing)), content=APPLY)
     return done
-
-
-def merge(api: Api, path: str, change: Mapping[str, Any]) -> Thing:
-    """Change some fields."""
-    done: Thing = api("PATCH", path, change, content=MERGE_PATCH)
-    return done
-
-
-def delete(api: Api, path: str) -> None:
-    """Delete what may be gone already."""
-    try:
-        api("DELETE", path)
-    except ApiError as error:
-        if error.status != 404:
-            raise
 
 
 def conditions(thing: Mapping[str, Any] | None) -> dict[str, Thing]:

@@ -9,7 +9,7 @@ and control plane away (hibernation, deletion), the caller does it.
 from collections.abc import Mapping
 from typing import Any
 
-from chain.objects import CORE, SEED, TYPE, Thing, conditions, merge, now
+from chain.objects import CORE, SEED, TYPE, Thing, conditions, now
 from equipment.control_plane import Api
 from equipment.gardenlet import OPERATION, Gardenlet, annotations, objection, refusal
 from equipment.gardenlet import Shoot as Told
@@ -52,7 +52,7 @@ def _bind(garden: Api, path: str, shoot: Thing) -> None:
     spec = {**shoot["spec"], "seedName": SEED, "networking": {**shoot["spec"]["networking"], **NETWORKS}}
     metadata = {**shoot["metadata"], "finalizers": [FINALIZER]}
     garden("PUT", f"{path}/binding", {**shoot, "metadata": metadata, "spec": spec})
-    merge(garden, path, {"metadata": {"finalizers": [FINALIZER]}})
+    garden.merge(path, {"metadata": {"finalizers": [FINALIZER]}})
 
 
 def _told(shoot: Thing) -> Told:
@@ -76,7 +76,7 @@ def _is_new(shoot: Thing) -> bool:
 
 def _begin(garden: Api, path: str, shoot: Thing, told: Told, gardenlet: Gardenlet, *, wanted: bool) -> None:
     if annotations(shoot).get(OPERATION):
-        merge(garden, path, {"metadata": {"annotations": {OPERATION: None}}})
+        garden.merge(path, {"metadata": {"annotations": {OPERATION: None}}})
     if wanted:
         gardenlet.reconcile(told)
     else:
@@ -91,7 +91,7 @@ def _begin(garden: Api, path: str, shoot: Thing, told: Told, gardenlet: Gardenle
         "observedGeneration": shoot["metadata"]["generation"],
         "lastOperation": _operation(shoot, "Processing", "the Extension is told"),
     }
-    merge(garden, f"{path}/status", {"status": status})
+    garden.merge(f"{path}/status", {"status": status})
 
 
 def _judge(garden: Api, path: str, shoot: Thing, extension: Thing | None, *, wanted: bool) -> None:
@@ -112,13 +112,13 @@ def _judge(garden: Api, path: str, shoot: Thing, extension: Thing | None, *, wan
     errors = [{"description": fatal, "codes": ["ERR_CONFIGURATION_PROBLEM"]}] if fatal else None
     hibernated = bool((shoot["spec"].get("hibernation") or {}).get("enabled"))
     status = {"lastOperation": now_is, "lastErrors": errors, "hibernated": hibernated}
-    merge(garden, f"{path}/status", {"status": status})
+    garden.merge(f"{path}/status", {"status": status})
 
 
 def _let_go(garden: Api, path: str, shoot: Thing) -> None:
     """The garden wants to hear that the deletion has succeeded before it lets the finalizer go."""
-    merge(garden, f"{path}/status", {"status": {"lastOperation": _operation(shoot, "Succeeded", "deleted")}})
-    merge(garden, path, {"metadata": {"finalizers": None}})
+    garden.merge(f"{path}/status", {"status": {"lastOperation": _operation(shoot, "Succeeded", "deleted")}})
+    garden.merge(path, {"metadata": {"finalizers": None}})
 
 
 def _last_error(extension: Thing | None) -> str:
@@ -143,7 +143,7 @@ def _carry_health(garden: Api, path: str, shoot: Thing, extension: Thing | None)
     if ours is not None and _said(ours) == _said(theirs):
         return
     times: Mapping[str, Any] = {"lastTransitionTime": now(), "lastUpdateTime": now()}
-    merge(garden, f"{path}/status", {"status": {"conditions": [{**times, **theirs}]}})
+    garden.merge(f"{path}/status", {"status": {"conditions": [{**times, **theirs}]}})
 
 
 def _said(condition: Thing) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from e2e import dumping
 from e2e.landscapes import Landscape, Local, Real
 from e2e.shoots import User
 from equipment import machine
-from equipment.gardener_api import KubectlError
+from equipment.kubectl import KubectlError
 from equipment.processes import wait_for
 from equipment.stand_ins import BUSYBOX
 

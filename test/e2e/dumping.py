@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from e2e.landscapes import Landscape, Local
-from equipment.gardener_api import KubectlError
+from equipment.kubectl import KubectlError
 
 GARDEN = ("shoots,controllerinstallations,controllerregistrations", "-A", "-oyaml")
 SHOOT = ("nodes,pods,daemonsets,configmaps,events", "-A", "-oyaml")

@@ -6,7 +6,6 @@ API server that dies) they ask of `Local.chain`.
 
 import base64
 import json
-import subprocess
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ import yaml
 from chain.installations import NAMESPACE
 from chain.landscape import Landscape as Chain
 from equipment.built_images import TAG
-from equipment.gardener_api import KubectlError
+from equipment.kubectl import kubectl
 from equipment.processes import wait_for
 
 REPOSITORY = Path(__file__).parents[2]
@@ -62,7 +61,7 @@ class Local:
         return self.chain.garden.kubectl(*words, stdin=stdin)
 
     def shoot(self, *words: str, stdin: str | None = None) -> str:
-        return _kubectl(self.chain.kubectl, self.chain.kubeconfig, *words, stdin=stdin)
+        return self.chain.cluster.kubectl(*words, stdin=stdin)
 
     def template(self) -> dict[str, Any]:
         return _without_extension(yaml.safe_load(EXAMPLE.read_text()))
@@ -116,13 +115,13 @@ class Real:
         self._access = Path(tempfile.mkdtemp(prefix="cri-resmgr-e2e-")) / "shoot.kubeconfig"
 
     def garden(self, *words: str, stdin: str | None = None) -> str:
-        return _kubectl(Path("kubectl"), self.kubeconfig, *words, stdin=stdin)
+        return kubectl(self.kubeconfig, *words, stdin=stdin, program=Path("kubectl"))
 
     def shoot(self, *words: str, stdin: str | None = None) -> str:
         if not self._access.exists():
             self._access.write_text(self._ask_for_access())
             self._access.chmod(0o600)
-        return _kubectl(Path("kubectl"), self._access, *words, stdin=stdin)
+        return kubectl(self._access, *words, stdin=stdin, program=Path("kubectl"))
 
     def template(self) -> dict[str, Any]:
         shoot = _without_extension(yaml.safe_load(EXAMPLE.read_text()))
@@ -145,11 +144,3 @@ class Real:
 def _without_extension(shoot: dict[str, Any]) -> dict[str, Any]:
     del shoot["spec"]["extensions"]
     return shoot
-
-
-def _kubectl(program: Path, kubeconfig: Path, *words: str, stdin: str | None = None) -> str:
-    command = [str(program), f"--kubeconfig={kubeconfig}", *words]
-    done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
-    if done.returncode:
-        raise KubectlError(done.stderr.strip() or done.stdout.strip())
-    return done.stdout

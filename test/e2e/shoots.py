@@ -8,7 +8,7 @@ from typing import Any
 
 from chain.landscape import Landscape as Chain
 from e2e.landscapes import Landscape
-from equipment.gardener_api import KubectlError
+from equipment.kubectl import KubectlError
 from equipment.processes import wait_for
 
 TYPE = "cri-resmgr-extension"

@@ -7,7 +7,7 @@ import pytest
 
 from chain.landscape import NODE
 from e2e.shoots import NONE, TOPOLOGY_AWARE
-from equipment.gardener_api import KubectlError
+from equipment.kubectl import KubectlError
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.needs_go, pytest.mark.timeout(600), pytest.mark.label("config")]
 GROUP_LABEL = "cri-resource-manager.intel.com/group"

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from e2e.shoots import TYPE
-from equipment.gardener_api import KubectlError
+from equipment.kubectl import KubectlError
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.needs_go, pytest.mark.timeout(600)]
 REGISTRATION = ("controllerregistration", TYPE)

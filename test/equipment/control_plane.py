@@ -6,7 +6,6 @@ work from the host, from host-network pods and from pod-network pods alike.  Oth
 """
 
 import base64
-import contextlib
 import json
 import ssl
 import subprocess
@@ -23,6 +22,7 @@ import yaml
 
 from equipment import machine
 from equipment.credentials import ADMIN, CONTROLLER_MANAGER, SCHEDULER, Credentials
+from equipment.kubectl import kubectl
 from equipment.mounts import remove_tree
 from equipment.processes import Processes, wait_for
 from equipment.tools import tool
@@ -92,6 +92,18 @@ class Api:
                 raise ApiError(error.code, error.read().decode(errors="replace")) from None
         return json.loads(text) if kind == "application/json" else text
 
+    def merge(self, path: str, change: object) -> Any:
+        """The object with some fields changed."""
+        return self("PATCH", path, change, content="application/merge-patch+json")
+
+    def discard(self, path: str) -> None:
+        """Delete what may be gone already."""
+        try:
+            self("DELETE", path)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+
     def find(self, path: str) -> Any:
         """What is at `path`, or None when there is nothing, or nobody to ask."""
         try:
@@ -146,18 +158,8 @@ class ControlPlane:
         self._start_api_server()
 
     def kubectl(self, *arguments: str, stdin: str | None = None, deadline_s: float = 60) -> str:
-        """What kubectl prints; raises RuntimeError with its complaint when it fails."""
-        done = subprocess.run(
-            self.kubectl_command(*arguments),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=deadline_s,
-            check=False,
-        )
-        if done.returncode:
-            raise RuntimeError(f"kubectl {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")
-        return done.stdout
+        """What kubectl prints; raises KubectlError when it fails."""
+        return kubectl(self.credentials.kubeconfig(ADMIN), *arguments, stdin=stdin, deadline_s=deadline_s)
 
     def heartbeat(self, node: str) -> str:
         """When the kubelet of `node` last said that it is Ready; empty if its last word was another."""
@@ -176,8 +178,7 @@ class ControlPlane:
         pods = self.api("GET", f"/api/v1/pods?fieldSelector=spec.nodeName={node}")["items"]
         paths = [f"/api/v1/namespaces/{p['metadata']['namespace']}/pods/{p['metadata']['name']}" for p in pods]
         for path in (*(f"{path}?gracePeriodSeconds=0" for path in paths), f"/api/v1/nodes/{node}"):
-            with contextlib.suppress(ApiError):  # it was gone before
-                self.api("DELETE", path)
+            self.api.discard(path)
 
     def kubectl_command(self, *arguments: str) -> list[str]:
         """The command line, for what keeps running: attach, port-forward."""

@@ -1,22 +1,17 @@
 """The real gardener-apiserver, with an etcd and a kube-apiserver of its own: Gardener's `start-envtest`."""
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from equipment import machine
+from equipment.kubectl import kubectl
 from equipment.processes import Processes
 from equipment.tools import tool
 
 NAME = "start-envtest"
 START_DEADLINE_S = 90
-DEADLINE_S = 60
-
-
-class KubectlError(Exception):
-    """What kubectl complained of."""
 
 
 class GardenerApi:
@@ -48,11 +43,7 @@ class GardenerApi:
 
     def kubectl(self, *arguments: str | Path, stdin: str | None = None) -> str:
         """What kubectl prints.  Raises KubectlError."""
-        command = [tool("kubectl"), f"--kubeconfig={self.kubeconfig}", *arguments]
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
-        if done.returncode:
-            raise KubectlError(done.stderr.strip() or done.stdout.strip())
-        return done.stdout
+        return kubectl(self.kubeconfig, *arguments, stdin=stdin)
 
 
 @contextmanager

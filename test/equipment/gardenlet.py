@@ -19,7 +19,6 @@ EXTENSIONS, CORE = "extensions.gardener.cloud/v1alpha1", "core.gardener.cloud/v1
 OPERATION, TIMESTAMP = "gardener.cloud/operation", "gardener.cloud/timestamp"
 CONFIRMATION = "confirmation.gardener.cloud/deletion"
 FORCE_DELETION = "confirmation.gardener.cloud/force-deletion"
-MERGE_PATCH = "application/merge-patch+json"
 POLL_S = 0.05
 ATTEMPTS = 20
 FATAL_CODES = frozenset({
@@ -136,12 +135,12 @@ class Gardenlet:
 
     def delete(self, shoot: Shoot) -> None:
         """Confirm and delete: the extension is disabled, or the shoot goes."""
-        for method, body in (("PATCH", {"metadata": {"annotations": {CONFIRMATION: "true"}}}), ("DELETE", None)):
-            try:
-                self._api(method, path_of(shoot), body, content=MERGE_PATCH if body else "application/json")
-            except ApiError as error:
-                if error.status != 404:
-                    raise
+        try:
+            self._api.merge(path_of(shoot), {"metadata": {"annotations": {CONFIRMATION: "true"}}})
+        except ApiError as error:
+            if error.status != 404:
+                raise
+        self._api.discard(path_of(shoot))
 
     def wait_gone(self, shoot: Shoot, *, deadline_s: float = 60) -> None:
         """Until the Extension is deleted; TimeoutError with its last error."""
@@ -167,16 +166,15 @@ class Gardenlet:
         self.tell(shoot)
         self._deploy(shoot, "wait-for-state")
         if state is not None:
-            self._api("PATCH", f"{path_of(shoot)}/status", {"status": {"state": state}}, content=MERGE_PATCH)
+            self._api.merge(f"{path_of(shoot)}/status", {"status": {"state": state}})
         self._annotate(shoot, "restore")
 
     def drop(self, shoot: Shoot) -> None:
         """Take the Extension away whatever anybody waits for, and the Cluster: nobody is to try it again."""
-        release = {"metadata": {"finalizers": None}}
         self.delete(shoot)
-        for method, path, body in (("PATCH", path_of(shoot), release), ("DELETE", self._cluster(shoot), None)):
-            with contextlib.suppress(ApiError):  # it is gone, or was never there
-                self._api(method, path, body, content=MERGE_PATCH if body else "application/json")
+        with contextlib.suppress(ApiError):  # it is gone, or was never there
+            self._api.merge(path_of(shoot), {"metadata": {"finalizers": None}})
+        self._api.discard(self._cluster(shoot))
 
     def find(self, shoot: Shoot) -> dict[str, Any] | None:
         """The Extension, or None."""
@@ -213,7 +211,7 @@ class Gardenlet:
 
     def _annotate(self, shoot: Shoot, operation: str) -> None:
         body = {"metadata": {"annotations": {OPERATION: operation, TIMESTAMP: _now()}}}
-        self._api("PATCH", path_of(shoot), body, content=MERGE_PATCH)
+        self._api.merge(path_of(shoot), body)
 
     def _made(self, path: str, body: object) -> bool:
         try:

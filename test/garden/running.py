@@ -25,7 +25,6 @@ from extension.options import Options
 
 VECTOR = tuple(Source(name=name, repository=f"example.org/{name}", tag="v1") for name in (INSTALLATION, AGENT, WEBHOOK))
 PACE = Pace(backoff=Backoff(first_s=0.1, last_s=0.5))
-MERGE_PATCH = "application/merge-patch+json"
 NAME = "extension-runtime-cri-resmgr"
 DEADLINE_S = 30
 
@@ -153,7 +152,7 @@ class Seed:
 
     def patch(self, patch, subresource: str = "") -> None:
         path = self.path("managedresources", NAME) + subresource
-        self.api("PATCH", path, patch, content=MERGE_PATCH)
+        self.api.merge(path, patch)
 
     def manages(self, *, missing: str = "") -> None:
         """What gardener-resource-manager says of the newest form: it is rolled out, or what is missing."""

@@ -30,8 +30,7 @@ def _namespace(garden: Garden):
     garden.start_resource_manager(name)
     yield name
     path = f"{PATH.format(name)}/extension-runtime-cri-resmgr"
-    if garden.seed.api.find(path):
-        garden.seed.api("DELETE", path)
+    garden.seed.api.discard(path)
     wait_for(lambda: garden.seed.api.find(path) is None, "the ManagedResource to be gone", DEADLINE_S)
     garden.stop_resource_manager()
 
@@ -43,8 +42,7 @@ def bring(garden: Garden, namespace: str, installation: Installation, *, healthy
     path = PATH.format(namespace)
     name = resource["metadata"]["name"]
     if garden.seed.api.find(f"{path}/{name}"):
-        content = "application/merge-patch+json"
-        garden.seed.api("PATCH", f"{path}/{name}", {"spec": resource["spec"]}, content=content)
+        garden.seed.api.merge(f"{path}/{name}", {"spec": resource["spec"]})
     else:
         garden.seed.api("POST", path, resource)
     wanted = {"ResourcesApplied", "ResourcesHealthy"} if healthy else {"ResourcesApplied"}

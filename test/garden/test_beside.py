@@ -10,7 +10,7 @@ from extension.certifying import KEYS
 from extension.options import Options
 from extension.rendering.monitoring import PARTS
 from garden.replicas import installed
-from garden.running import MERGE_PATCH, Seed, running
+from garden.running import Seed, running
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.needs_go]
 MONITORING, CERTIFICATE = "extension-monitoring-cri-resmgr", "cri-resmgr-webhook-certificate"
@@ -98,7 +98,7 @@ def test_the_process_keeps_all_of_it_with_the_rights_of_its_chart(garden, garden
         assert ("Secret", "mirror") in seed.objects()
         first = certificate(seed)
         spoilt = {"data": {"tls.crt": base64.b64encode(b"nonsense").decode()}}
-        seed.api("PATCH", seed.path("secrets", CERTIFICATE), spoilt, content=MERGE_PATCH)
+        seed.api.merge(seed.path("secrets", CERTIFICATE), spoilt)
         reconciled(gardenlet, wanted)
         mended = certificate(seed)
         assert mended["data"]["tls.crt"] not in {first["data"]["tls.crt"], spoilt["data"]["tls.crt"]}

@@ -8,7 +8,7 @@ from equipment.control_plane import ApiError
 from equipment.gardenlet import objection, path_of, refusal
 from equipment.processes import wait_for
 from extension.options import Options
-from garden.running import MERGE_PATCH, Seed, running
+from garden.running import Seed, running
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.needs_go, pytest.mark.timeout(120)]
 
@@ -110,7 +110,7 @@ def test_mistake_leaves_in_place_what_was_right_and_is_mended_without_being_aske
     refused(gardenlet, shoot, {"maxUnavailable": 0}, "providerConfig.maxUnavailable: 0 is no number of nodes")
     assert seed.resource() == before
     patch = {"spec": {"providerConfig": {"maxUnavailable": 4}}}
-    garden.seed.api("PATCH", path_of(shoot), patch, content=MERGE_PATCH)
+    garden.seed.api.merge(path_of(shoot), patch)
     seed.wait_for(lambda: "lastError" not in gardenlet.find(shoot)["status"], "the mending")
     gardenlet.wait(shoot)
     assert seed.resource() != before

@@ -9,7 +9,7 @@ import pytest
 
 from equipment.gardenlet import OPERATION, TIMESTAMP, annotations, path_of
 from extension.options import Options
-from garden.running import MERGE_PATCH, Seed, running
+from garden.running import Seed, running
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.needs_go, pytest.mark.timeout(120)]
 
@@ -133,7 +133,7 @@ def test_what_has_been_migrated_is_not_reconciled_by_the_old_seed(installed, gar
 
 
 def test_only_our_finalizer_is_taken_off_when_it_is_deleted(installed, gardenlet, shoot, garden):
-    garden.seed.api("PATCH", path_of(shoot), DISABLED, content=MERGE_PATCH)
+    garden.seed.api.merge(path_of(shoot), DISABLED)
     installed.manages()
     gardenlet.delete(shoot)
     installed.wait_for(installed.uninstalls, "the uninstall form")
@@ -142,7 +142,7 @@ def test_only_our_finalizer_is_taken_off_when_it_is_deleted(installed, gardenlet
     last = status(gardenlet, shoot)["lastOperation"]
     assert (last["type"], last["state"]) == ("Delete", "Succeeded")
     assert last["description"] == "Successfully deleted the Extension"
-    garden.seed.api("PATCH", path_of(shoot), {"metadata": {"finalizers": None}}, content=MERGE_PATCH)
+    garden.seed.api.merge(path_of(shoot), {"metadata": {"finalizers": None}})
     gardenlet.wait_gone(shoot)
 
 

@@ -12,7 +12,7 @@ from equipment.garden import Garden
 from equipment.gardenlet import FORCE_DELETION, OPERATION, Gardenlet, annotations, objection, path_of
 from extension.options import Options
 from garden.replicas import installed
-from garden.running import MERGE_PATCH, NAME, Fate, Seed, running
+from garden.running import NAME, Fate, Seed, running
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.needs_go, pytest.mark.timeout(200)]
 
@@ -203,7 +203,7 @@ def stirred(quiet, shoot):
         while not over.wait(0.01):
             count += 1
             with contextlib.suppress(ApiError, OSError):
-                api("PATCH", path, {"metadata": {"labels": {"stirred": str(count)}}}, content=MERGE_PATCH)
+                api.merge(path, {"metadata": {"labels": {"stirred": str(count)}}})
 
     threads = [threading.Thread(target=stir, args=(path,), name=path) for path in paths]
     for thread in threads:

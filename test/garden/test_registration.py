@@ -12,7 +12,8 @@ from equipment import cache, gardener
 from equipment.charts import dry_run
 from equipment.control_plane import ApiError
 from equipment.garden import Garden, define
-from equipment.gardener_api import GardenerApi, KubectlError, gardener_api
+from equipment.gardener_api import GardenerApi, gardener_api
+from equipment.kubectl import KubectlError
 from equipment.tools import tool
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.needs_go]

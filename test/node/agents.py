@@ -14,8 +14,8 @@ import psutil
 from doubles.runtime import FakeRuntime, served
 from equipment.agent import Agent
 from equipment.api_server import ApiServer
+from equipment.kubectl import kubectl
 from equipment.processes import Processes, wait_for
-from equipment.tools import tool
 from unit.cli.daemons import Daemon
 
 NODE = "agents-node"
@@ -27,9 +27,7 @@ COMMANDS = Path(sys.executable).parent
 EVENTS = f"/apis/events.k8s.io/v1/namespaces/default/events?fieldSelector=regarding.name%3D{NODE}"
 CONFIGMAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
 NODES = "/api/v1/nodes"
-MERGE = "application/merge-patch+json"
 PATIENCE_S = 60.0
-DEADLINE_S = 60
 
 PINNED = {"policy": "Active: topology-aware\nReservedResources: {CPU: 750m}\n"}
 NONE = {"policy": "Active: none\n"}
@@ -142,22 +140,15 @@ class Scene:
         return self.agents[-1]
 
     def kubectl(self, *words: str | Path) -> str:
-        """What kubectl prints; it must succeed."""
-        done = self.tried(*words)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def tried(self, *words: str | Path) -> "subprocess.CompletedProcess[str]":
-        """What came of it."""
-        command = [tool("kubectl"), f"--kubeconfig={self.server.kubeconfig}", *words]
-        return subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+        """What kubectl prints; raises KubectlError."""
+        return kubectl(self.server.kubeconfig, *words)
 
     def node(self, group: str | None = None, *, cpu: str = "1") -> None:
         """The Node is there, in a group or in none."""
         if self.api.find(f"{NODES}/{NODE}") is None:
             self.api("POST", NODES, {"metadata": {"name": NODE}})
-        self.api("PATCH", f"{NODES}/{NODE}", {"metadata": {"labels": {LABEL: group}}}, content=MERGE)
-        self.api("PATCH", f"{NODES}/{NODE}/status", {"status": {"allocatable": {"cpu": cpu}}}, content=MERGE)
+        self.api.merge(f"{NODES}/{NODE}", {"metadata": {"labels": {LABEL: group}}})
+        self.api.merge(f"{NODES}/{NODE}/status", {"status": {"allocatable": {"cpu": cpu}}})
 
     def configmap(self, name: str, data: dict[str, str]) -> None:
         """A ConfigMap is there, with this data and no other."""
@@ -167,8 +158,7 @@ class Scene:
 
     def drop(self, name: str) -> None:
         """A ConfigMap is there no more."""
-        if self.api.find(f"{CONFIGMAPS}/{name}") is not None:
-            self.api("DELETE", f"{CONFIGMAPS}/{name}")
+        self.api.discard(f"{CONFIGMAPS}/{name}")
 
     def status(self) -> dict[str, Any]:
         """What the daemon says."""
@@ -217,9 +207,8 @@ class Scene:
         for name in (OWN, DEFAULT, BATCH):
             self.drop(name)
         for event in self.api("GET", EVENTS)["items"]:
-            self.api("DELETE", f"/apis/events.k8s.io/v1/namespaces/default/events/{event['metadata']['name']}")
-        if self.api.find(f"{NODES}/{NODE}") is not None:
-            self.api("DELETE", f"{NODES}/{NODE}")
+            self.api.discard(f"/apis/events.k8s.io/v1/namespaces/default/events/{event['metadata']['name']}")
+        self.api.discard(f"{NODES}/{NODE}")
 
 
 S = TypeVar("S", bound=Scene)

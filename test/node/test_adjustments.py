@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from equipment.kubectl import KubectlError
 from equipment.processes import wait_for
 from node.agents import NODE, Scene, scene
 from node.kube_fixtures import *  # noqa: F403 - a fixture, as if it stood here
@@ -178,6 +179,6 @@ def test_what_this_node_cannot_apply_or_nobody_can_is_said_and_leaving_the_scope
     ],
 )
 def test_the_api_server_refuses_what_is_wrong_with_its_path(here: Users, scope: Any, said: Any, complaint: str):
-    done = here.tried("apply", "-f", here.written("wrong", scope, **said))
-    assert done.returncode != 0
-    assert complaint.replace(".spec", "spec") in done.stderr.replace('unknown field "', "")
+    with pytest.raises(KubectlError) as refused:
+        here.kubectl("apply", "-f", here.written("wrong", scope, **said))
+    assert complaint.replace(".spec", "spec") in str(refused.value).replace('unknown field "', "")

@@ -210,7 +210,7 @@ def test_a_change_of_a_pod_does_not_ask_the_webhook(installed):
     path, asked = f"{PODS.format('default')}/changed", installed.log().count("review.answered")
     try:
         patch = {"metadata": {"annotations": {ANNOTATION: "by hand"}}}
-        changed = installed.cluster.plane.api("PATCH", path, patch, content="application/merge-patch+json")
+        changed = installed.cluster.plane.api.merge(path, patch)
         resize = {
             "spec": {"containers": [{"name": "c", "resources": {"limits": {"cpu": "2"}, "requests": {"cpu": "2"}}}]}
         }
