@@ -1,6 +1,6 @@
 """The whole chain on one machine, as `make demo` tells of it and `test/e2e` tries it.
 
-    with Landscape() as chain:                      # start: about a minute when everything is built
+    with started(Landscape()) as chain:             # about a minute when everything is built
         chain.garden.kubectl("apply", "-f", …)      # the real gardener-apiserver, as people use it
         chain.cluster.kubectl("get", "pods", "-A")  # seed and shoot in one cluster, as self-hosted shoots have it
         chain.node.inside("systemctl", "status")    # its one node: a systemd machine with containerd and a kubelet

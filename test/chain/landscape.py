@@ -47,7 +47,7 @@ def _silent(_: str) -> Iterator[None]:
 
 
 class Landscape:
-    """A context manager; `start` and `stop` for those who let it outlive themselves."""
+    """All of it; it outlives whoever starts it, until somebody stops it."""
 
     def __init__(self, directory: Path | None = None, *, shown: Shown = _silent) -> None:
         """Take over and end what an earlier run has left; `shown` wraps each long step, whose name it is given."""
@@ -59,17 +59,6 @@ class Landscape:
         binds = (Bind(tool("kubelet"), "/opt/bin/kubelet"),)
         self.node = Sandbox(self.directory / "node", rootfs(), name=NODE, binds=binds)
         self.images: built_images.Images
-
-    def __enter__(self) -> "Landscape":
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     def start(self) -> None:
         """Return when the node is Ready, the garden knows what it must, and the stand-in is at work."""

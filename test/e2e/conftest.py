@@ -4,8 +4,7 @@ import contextlib
 import json
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,10 +15,10 @@ from e2e.landscapes import Landscape, Local, Real
 from e2e.shoots import User
 from equipment import machine
 from equipment.kubectl import KubectlError
+from equipment.lifetimes import Shown, started
 from equipment.processes import wait_for
 from equipment.stand_ins import BUSYBOX
 
-Shown = Callable[[], AbstractContextManager[None]]
 BUSY_PODS, LATE_S = 3, 75
 DEFAULTS = {"--project-namespace": "garden-local"}
 
@@ -74,23 +73,13 @@ def _reason_to_skip(config: pytest.Config, item: pytest.Item, wanted: set[str]) 
 
 
 @pytest.fixture(scope="session")
-def shown(pytestconfig: pytest.Config) -> Shown:
-    """A context in which progress of long work reaches the terminal."""
-    return pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled
-
-
-@pytest.fixture(scope="session")
 def chain(pytestconfig: pytest.Config, shown: Shown) -> Iterator[Chain]:
     """The chain of this machine."""
     assert not option(pytestconfig, "--kubecfg"), "a case for any landscape must not ask for the chain"
     with shown():
         made = Chain()
-    try:
-        with shown():
-            made.start()
+    with started(made, shown):
         yield made
-    finally:
-        made.stop()
 
 
 @pytest.fixture(scope="session")

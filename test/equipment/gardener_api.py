@@ -7,6 +7,7 @@ from pathlib import Path
 
 from equipment import machine
 from equipment.kubectl import kubectl
+from equipment.lifetimes import started
 from equipment.processes import Processes
 from equipment.tools import tool
 
@@ -49,9 +50,5 @@ class GardenerApi:
 @contextmanager
 def gardener_api(directory: Path) -> Iterator[GardenerApi]:
     """An API server that serves Gardener's kinds, while the context lasts; `directory` is its own."""
-    api = GardenerApi(directory)
-    try:
-        api.start()
+    with started(GardenerApi(directory)) as api:
         yield api
-    finally:
-        api.stop()

@@ -4,8 +4,7 @@ Tests share the seed, so each makes namespaces of its own (fixture `shoot`), and
 who does needs a `Garden` to himself.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
@@ -13,8 +12,7 @@ import pytest
 from equipment import machine
 from equipment.garden import Garden
 from equipment.gardenlet import Gardenlet, Shoot
-
-Shown = Callable[[], AbstractContextManager[None]]
+from equipment.lifetimes import Shown, started
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,21 +25,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def shown(pytestconfig: pytest.Config) -> Shown:
-    """A context in which progress of long work reaches the terminal."""
-    return pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled
-
-
-@pytest.fixture(scope="session")
 def garden(shown: Shown) -> Iterator[Garden]:
     """A seed that serves Extension, Cluster and ManagedResource; needs Go once."""
-    made = Garden()
-    try:
-        with shown():
-            made.start()
+    with started(Garden(), shown) as made:
         yield made
-    finally:
-        made.stop()
 
 
 @pytest.fixture(scope="session")

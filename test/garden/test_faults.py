@@ -10,6 +10,7 @@ import pytest
 from equipment.control_plane import ApiError
 from equipment.garden import Garden
 from equipment.gardenlet import FORCE_DELETION, OPERATION, Gardenlet, annotations, objection, path_of
+from equipment.lifetimes import started
 from extension.options import Options
 from garden.replicas import installed
 from garden.running import NAME, Fate, Seed, running
@@ -23,13 +24,8 @@ LIMIT_WRITES = 20
 @pytest.fixture(scope="module")
 def quiet(shown):
     """A seed on which no controller but the test's own works."""
-    made = Garden()
-    try:
-        with shown():
-            made.start()
+    with started(Garden(), shown) as made:
         yield made
-    finally:
-        made.stop()
 
 
 @pytest.fixture

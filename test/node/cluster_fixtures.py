@@ -4,8 +4,7 @@ What a fixture makes lives in the cache directory, not in pytest's temporary one
 what a killed run has left, and socket paths must be short.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,13 +12,12 @@ import pytest
 from equipment import cache, worker
 from equipment.bare_node import BareNode
 from equipment.control_plane import ControlPlane
+from equipment.lifetimes import Shown, started
 from equipment.pods import Pods
 from equipment.rootfs import rootfs as make_rootfs
 from equipment.runtimes import Runtime
 from equipment.sandbox import Bind, Sandbox
 from equipment.tools import tool
-
-Shown = Callable[[], AbstractContextManager[None]]
 
 BARE = "node-a"
 PLACED = "node-b"
@@ -34,24 +32,16 @@ def run_directory(name: str) -> Path:
 @pytest.fixture(scope="session")
 def control_plane(shown: Shown) -> Iterator[ControlPlane]:
     """etcd, API server, controller manager, scheduler; needs Go once."""
-    plane = ControlPlane(run_directory("control-plane"), nodes=(BARE, PLACED, SANDBOX))
-    try:
-        with shown():
-            plane.start()
+    with started(ControlPlane(run_directory("control-plane"), nodes=(BARE, PLACED, SANDBOX)), shown) as plane:
         yield plane
-    finally:
-        plane.stop()
 
 
 @pytest.fixture(scope="module")
 def bare_node(control_plane: ControlPlane, containerd16: Runtime) -> Iterator[BareNode]:
     """A kubelet on Debian's containerd; it goes with its module, for it ends all pods that it does not know."""
-    node = BareNode(run_directory(BARE), name=BARE, control_plane=control_plane, runtime=containerd16)
-    try:
-        node.start()
+    made = BareNode(run_directory(BARE), name=BARE, control_plane=control_plane, runtime=containerd16)
+    with started(made) as node:
         yield node
-    finally:
-        node.stop()
 
 
 @pytest.fixture

@@ -1,20 +1,18 @@
 """Runtimes and what they need, one of each for a session; `cluster_fixtures` has what is Kubernetes."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from equipment import machine
 from equipment.images import Layout, build
+from equipment.lifetimes import Shown
 from equipment.registry import Registry
 from equipment.relay import Relay
 from equipment.runtimes import Containerd2, Containerd16, Crio, Runtime
 from equipment.stand_ins import stand_ins
 from node.cluster_fixtures import *  # noqa: F403 - the fixtures of another file, as if they stood here
-
-Shown = Callable[[], AbstractContextManager[None]]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -24,12 +22,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "needs_root" in item.keywords:
             item.add_marker(pytest.mark.skip(reason="makes mounts, cgroups or network name spaces: run it as root"))
-
-
-@pytest.fixture(scope="session")
-def shown(pytestconfig: pytest.Config) -> Shown:
-    """A context in which progress of long work reaches the terminal."""
-    return pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled
 
 
 @pytest.fixture(scope="session")

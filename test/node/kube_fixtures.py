@@ -1,23 +1,18 @@
 """An API server of one's own, for a file of tests that ill-treat it; take it over with `import *`."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 
 import pytest
 
 from equipment.api_server import ApiServer
+from equipment.lifetimes import Shown, started
 from node.cluster_fixtures import run_directory
 
 __all__ = ["api_server"]
 
 
 @pytest.fixture(scope="module")
-def api_server(shown: Callable[[], AbstractContextManager[None]]) -> Iterator[ApiServer]:
+def api_server(shown: Shown) -> Iterator[ApiServer]:
     """etcd and the API server; needs Go once."""
-    server = ApiServer(run_directory("api-server"))
-    try:
-        with shown():
-            server.start()
+    with started(ApiServer(run_directory("api-server")), shown) as server:
         yield server
-    finally:
-        server.stop()
