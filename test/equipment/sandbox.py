@@ -149,6 +149,10 @@ class Sandbox:
         """
         return Path(f"/proc/{self.leader()}/root{self.inside('realpath', '--canonicalize-missing', path).strip()}")
 
+    def show(self, unit: str, name: str) -> str:
+        """A property of a unit, as systemd has it."""
+        return self.inside("systemctl", "show", f"--property={name}", "--value", unit).strip()
+
     def journal(self, unit: str) -> str:
         """What `unit` and systemd about it have logged since the last boot."""
         return self.inside("journalctl", f"--unit={unit}", "--boot", "--no-pager", "--output=short-precise")

@@ -1,6 +1,6 @@
 """What makes a sandbox a node like Gardener's workers: containerd, our daemon as a service, the kubelet.
 
-Each of the functions writes files into a sandbox that does not run yet; booting it then is all there is to do.
+Each `furnish_…` writes files into a sandbox that does not run yet; booting it then is all there is to do.
 """
 
 import json
@@ -111,6 +111,17 @@ def furnish_kubelet(sandbox: Sandbox, control_plane: ControlPlane) -> None:
     unit = KUBELET_UNIT.format(node=sandbox.name, address=control_plane.address)
     sandbox.write_file("/etc/systemd/system/kubelet.service", unit, mode=0o600)
     sandbox.enable("kubelet.service")
+
+
+def kubelet_arguments(sandbox: Sandbox) -> list[str]:
+    """The command line of the one that runs."""
+    return sandbox.inside("cat", f"/proc/{sandbox.show('kubelet', 'MainPID')}/cmdline").split("\0")
+
+
+def kubelet_endpoint(sandbox: Sandbox) -> str:
+    """Whom it talks to: the last of several flags counts."""
+    flag = "--container-runtime-endpoint="
+    return [word.removeprefix(flag) for word in kubelet_arguments(sandbox) if word.startswith(flag)][-1]
 
 
 def import_images(sandbox: Sandbox) -> None:

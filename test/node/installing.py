@@ -29,6 +29,9 @@ KUBELET_PORT = 20290
 BUNDLES = "/opt/under-test/bundles"
 MANIFESTS = "/etc/kubernetes/manifests"
 PYTHON = '#!/bin/sh\nexec /usr/bin/python3 "$@"\n'
+RELAY, PLAIN = f"unix:///var{worker.RELAY_SOCKET}", f"unix://{worker.RUNTIME_SOCKET}"
+EXTRA_ARGS = 'PROVIDER_ID=some\nKUBELET_EXTRA_ARGS="--v=3"\n'
+"""What is in the kubelet's file before an installation."""
 FALLBACK = "policy:\n  Active: none\n"
 # What is the kubelet's, containerd's and the journal's changes all the time.
 TREE = """
@@ -133,13 +136,9 @@ class Node:
         files = self.sandbox.inside("systemctl", "list-unit-files", "--plain", "--no-legend").splitlines()
         return sorted(" ".join(row) for row in rows if row[0].endswith((".service", ".socket"))) + files
 
-    def show(self, unit: str, name: str) -> str:
-        return self.sandbox.inside("systemctl", "show", f"--property={name}", "--value", unit).strip()
-
     def endpoint(self) -> str:
-        """Whom the kubelet talks to."""
-        flag = "--container-runtime-endpoint="
-        return [word.removeprefix(flag) for word in self.kubelet_arguments() if word.startswith(flag)][-1]
+        """Whom the kubelet talks to: RELAY or PLAIN."""
+        return worker.kubelet_endpoint(self.sandbox)
 
     def status(self) -> dict[str, object]:
         """What the installer says; it changes nothing that has not changed."""
@@ -148,10 +147,6 @@ class Node:
 
     def wait_state(self, state: str, deadline_s: float = 60) -> None:
         wait_for(lambda: self.status()["state"] == state, f"the state to be {state}", deadline_s)
-
-    def kubelet_arguments(self) -> list[str]:
-        """Its command line."""
-        return self.sandbox.inside("cat", f"/proc/{self.show('kubelet', 'MainPID')}/cmdline").split("\0")
 
     def healthy(self) -> bool:
         """The kubelet's own word; it shares our network."""
@@ -207,7 +202,7 @@ def furnish_kubelet(sandbox: Sandbox) -> None:
         "containerRuntimeEndpoint": "",
     }
     sandbox.write_file("/var/lib/kubelet/config/kubelet", json.dumps(settings))
-    sandbox.write_file("/var/lib/kubelet/extra_args", 'PROVIDER_ID=some\nKUBELET_EXTRA_ARGS="--v=3"\n')
+    sandbox.write_file("/var/lib/kubelet/extra_args", EXTRA_ARGS)
     sandbox.write_file("/etc/environment", "")
     sandbox.write_file("/root/fallback.cfg", FALLBACK)
     unit = worker.KUBELET_UNIT.format(node=sandbox.name, address="127.0.0.1")

@@ -34,7 +34,7 @@ def client(node: Node) -> Iterator[CriClient]:
 
 
 def active(node: Node, unit: str) -> bool:
-    return node.show(unit, "ActiveState") == "active"
+    return node.sandbox.show(unit, "ActiveState") == "active"
 
 
 def break_daemon(node: Node, program: str = "#!/bin/sh\nexit 1\n") -> None:
@@ -59,14 +59,14 @@ def answering(node: Node) -> bool:
 
 def test_a_daemon_that_dies_at_its_start_is_bypassed_and_the_kubelet_goes_on(installed: Node):
     installed.add_pod("settled")
-    pods, kubelet = installed.pods(), installed.show("kubelet", "MainPID")
+    pods, kubelet = installed.pods(), installed.sandbox.show("kubelet", "MainPID")
     break_daemon(installed)
     wait_bypassed(installed)
     with client(installed) as cri:
         assert cri("Version").runtime_name == "containerd"
     installed.add_pod("new")
     assert pods.items() <= installed.pods().items()
-    assert installed.show("kubelet", "MainPID") == kubelet
+    assert installed.sandbox.show("kubelet", "MainPID") == kubelet
     assert installed.installer("probe") == "bypassed\n"
     assert 'cri_resmgr_installer_state{state="bypassed"} 1' in installed.metrics()
 
@@ -74,7 +74,7 @@ def test_a_daemon_that_dies_at_its_start_is_bypassed_and_the_kubelet_goes_on(ins
 def test_a_daemon_that_works_again_gets_the_path_back_without_a_failed_call(installed: Node):
     break_daemon(installed)
     wait_bypassed(installed)
-    kubelet = installed.show("kubelet", "MainPID")
+    kubelet = installed.sandbox.show("kubelet", "MainPID")
     installed.sandbox.write_file(PROGRAM, worker.LAUNCHER, mode=0o755)
     with client(installed) as cri, Restless(lambda: cri("Version")) as calls:
         installed.sandbox.inside("systemctl", "reload", BYPASS)
@@ -82,7 +82,7 @@ def test_a_daemon_that_works_again_gets_the_path_back_without_a_failed_call(inst
         done = calls.done
         wait_for(lambda: calls.done > done, "one more call")
     assert calls.failures == []
-    assert installed.show("kubelet", "MainPID") == kubelet
+    assert installed.sandbox.show("kubelet", "MainPID") == kubelet
     wait_for(lambda: installed.installer("probe", check=False) == "installed\n", "the probe")
 
 
@@ -108,7 +108,7 @@ def test_a_daemon_that_hangs_is_bypassed_after_the_watchdog_has_tried(installed:
     for restarts in (1, 2, 3):
         installed.sandbox.inside("systemctl", "kill", "--signal=STOP", SERVICE)
         wait_for(
-            lambda: (int(installed.show(SERVICE, "NRestarts")) >= restarts and active(installed, SERVICE))  # noqa: B023
+            lambda: (int(installed.sandbox.show(SERVICE, "NRestarts")) >= restarts and active(installed, SERVICE))  # noqa: B023
             or active(installed, BYPASS),
             "the watchdog",
         )  # fmt: skip

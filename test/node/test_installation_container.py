@@ -7,15 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from equipment import built_images
-from equipment.worker import RELAY_SOCKET
 from installer.options import SERVICE
 from node.cluster_fixtures import run_directory
-from node.installing import Node, node
+from node.installing import PLAIN, RELAY, Node, node
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.needs_go, pytest.mark.timeout(400)]
 
-RELAY = f"unix:///var{RELAY_SOCKET}"
-PLAIN = "unix:///run/containerd/containerd.sock"
 # As the DaemonSet has it: privileged, the host's network and processes, the host's root at /host.
 RUN = (
     "ctr", "run", "--rm", "--privileged", "--net-host", "--with-ns=pid:/proc/1/ns/pid",
@@ -51,9 +48,9 @@ def test_it_installs_upgrades_nothing_twice_says_how_it_is_and_takes_all_of_it_a
     assert run("probe") == "installed\n"
     status = json.loads(run("status", "--output=json"))
     assert (status["state"], status["problems"]) == ("installed", [])
-    pids = [node.show(unit, "MainPID") for unit in ("kubelet", SERVICE)]
+    pids = [node.sandbox.show(unit, "MainPID") for unit in ("kubelet", SERVICE)]
     run("install", "--bundle=/bundle")
-    assert [node.show(unit, "MainPID") for unit in ("kubelet", SERVICE)] == pids
+    assert [node.sandbox.show(unit, "MainPID") for unit in ("kubelet", SERVICE)] == pids
     node.add_pod("placed")
     node.remove_pods()
     run("uninstall")

@@ -8,17 +8,16 @@ from collections.abc import Iterator
 
 import pytest
 
+from equipment import worker
 from equipment.cri import CriClient
 from equipment.processes import wait_for
 from equipment.restless import Restless, shake_hands
 from equipment.worker import RELAY_SOCKET
 from installer.options import SERVICE
-from node.installing import BUNDLES, Node, node
+from node.installing import BUNDLES, PLAIN, RELAY, Node, node
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.needs_go, pytest.mark.timeout(300)]
 
-RELAY = "unix:///var/run/cri-resmgr/cri-resmgr.sock"
-PLAIN = "unix:///run/containerd/containerd.sock"
 __all__ = ["node"]
 
 
@@ -49,7 +48,7 @@ def down_s(moments: list[float]) -> float:
 def test_a_node_from_plain_to_relay_to_the_next_version_and_back(node: Node):
     node.add_pod("settled")
     tree, units, pods = node.tree(), node.units(), node.pods()
-    kubelet = node.show("kubelet", "MainPID")
+    kubelet = node.sandbox.show("kubelet", "MainPID")
 
     with kubelet_watched(node) as moments:
         begun_s = time.monotonic()
@@ -57,16 +56,16 @@ def test_a_node_from_plain_to_relay_to_the_next_version_and_back(node: Node):
         took_s = time.monotonic() - begun_s
     print(f"\ninstalled in {took_s:.1f} s, kubelet away for {down_s(moments):.1f} s")
     assert node.endpoint() == RELAY
-    assert node.show(SERVICE, "ActiveState") == "active"
+    assert node.sandbox.show(SERVICE, "ActiveState") == "active"
     assert node.installer("probe", pod=True) == "installed\n"
-    assert "--v=3" in node.kubelet_arguments()
+    assert "--v=3" in worker.kubelet_arguments(node.sandbox)
     node.add_pod("new")
     assert pods.items() <= node.pods().items()
 
-    installed, pids = node.tree(), [node.show(unit, "MainPID") for unit in ("kubelet", SERVICE)]
+    installed, pids = node.tree(), [node.sandbox.show(unit, "MainPID") for unit in ("kubelet", SERVICE)]
     assert pids[0] != kubelet
     node.install("one", pod=True)
-    assert [node.show(unit, "MainPID") for unit in ("kubelet", SERVICE)] == pids
+    assert [node.sandbox.show(unit, "MainPID") for unit in ("kubelet", SERVICE)] == pids
     changed = {path for path, facts in node.tree().items() if facts != installed.get(path)}
     assert {path for path in changed if "/state.db" not in path} <= {node.JOURNAL}
 
@@ -82,8 +81,8 @@ def test_a_node_from_plain_to_relay_to_the_next_version_and_back(node: Node):
     print(f"upgraded in {took_s:.1f} s: {connects.done} connects and {calls.done} calls meanwhile")
     assert connects.failures == []
     assert calls.failures == []
-    assert node.show("kubelet", "MainPID") == pids[0]
-    assert node.show(SERVICE, "MainPID") != pids[1]
+    assert node.sandbox.show("kubelet", "MainPID") == pids[0]
+    assert node.sandbox.show(SERVICE, "MainPID") != pids[1]
     assert node.sandbox.inside("ls", "/opt/cri-resmgr").split() == ["current", "two"]
     assert 'cri_resmgr_installer_info{version="two"} 1' in node.metrics()
 
@@ -128,7 +127,7 @@ def test_a_kubelet_whose_other_arguments_change_keeps_them_and_the_relay(node: N
     node.sandbox.inside("systemctl", "restart", "kubelet")
     wait_for(node.healthy, "the kubelet")
     assert node.endpoint() == RELAY
-    assert {"--v=4", "--node-labels=a=b"} <= set(node.kubelet_arguments())
+    assert {"--v=4", "--node-labels=a=b"} <= set(worker.kubelet_arguments(node.sandbox))
 
 
 @pytest.mark.parametrize("lost", [
@@ -143,8 +142,8 @@ def test_a_node_that_boots_without_part_of_us_has_its_kubelet_on_the_plain_runti
     node.reboot()
     wait_for(node.healthy, "the kubelet")
     assert node.endpoint() == PLAIN
-    assert node.show("kubelet", "NRestarts") == "0"
-    assert "--v=3" in node.kubelet_arguments()
+    assert node.sandbox.show("kubelet", "NRestarts") == "0"
+    assert "--v=3" in worker.kubelet_arguments(node.sandbox)
 
 
 def test_a_node_boots_with_its_kubelet_on_the_relay(node: Node):
@@ -153,17 +152,17 @@ def test_a_node_boots_with_its_kubelet_on_the_relay(node: Node):
     node.sandbox.reboot()
     wait_for(node.healthy, "the kubelet")
     assert node.endpoint() == RELAY
-    assert node.show("kubelet", "NRestarts") == "0"
+    assert node.sandbox.show("kubelet", "NRestarts") == "0"
     assert node.installer("probe") == "installed\n"
     node.installer("uninstall")
     assert node.endpoint() == PLAIN
 
 
 def test_a_daemon_that_does_not_come_up_is_rolled_back_before_the_kubelet_hears_of_it(node: Node):
-    tree, kubelet = node.tree(), node.show("kubelet", "MainPID")
+    tree, kubelet = node.tree(), node.sandbox.show("kubelet", "MainPID")
     node.bundle("dies", '#!/bin/sh\n[ "$1" != config ] || exit 0\necho no luck >&2\nexit 1\n')
     said = node.install("dies", check=False)
-    assert node.show("kubelet", "MainPID") == kubelet
+    assert node.sandbox.show("kubelet", "MainPID") == kubelet
     assert node.status()["state"] == "rolled_back"
     assert "no luck" in str(node.status()["reason"])
     assert node.installer("probe") == "rolled_back\n"
@@ -189,12 +188,12 @@ def test_a_kubelet_that_is_not_well_through_the_relay_is_given_its_runtime_back(
 
 def test_an_upgrade_that_fails_leaves_the_version_that_was_there(node: Node):
     node.install("one")
-    kubelet = node.show("kubelet", "MainPID")
+    kubelet = node.sandbox.show("kubelet", "MainPID")
     node.bundle("dies", '#!/bin/sh\n[ "$1" != config ] || exit 0\nexit 1\n')
     node.install("dies", check=False)
     found = node.status()
     assert (found["state"], found["version"]) == ("rolled_back", "one")
-    assert node.show("kubelet", "MainPID") == kubelet
+    assert node.sandbox.show("kubelet", "MainPID") == kubelet
     with CriClient(node.sandbox.outside(RELAY_SOCKET)) as cri:
         assert cri("Version").runtime_name == "containerd"
 
@@ -205,10 +204,10 @@ def test_what_the_pod_leaves_asleep_is_small(node: Node):
         "run", f"--bundle={BUNDLES}/one", "--config-dir=/root",
     )  # fmt: skip
     node.wait_state("installed")
-    pid = node.show("pod", "MainPID")
+    pid = node.sandbox.show("pod", "MainPID")
     wait_for(lambda: "sigwait" in node.sandbox.inside("cat", f"/proc/{pid}/cmdline"), "the pod to sleep")
     rss_kib = int(re.search(r"VmRSS:\s+(\d+)", node.sandbox.inside("cat", f"/proc/{pid}/status"))[1])
     print(f"\nthe pod sleeps in {rss_kib / 1024:.1f} MiB")
     assert rss_kib < 20 << 10
     node.sandbox.inside("systemctl", "stop", "pod")
-    assert node.show("pod", "Result") == "success"
+    assert node.sandbox.show("pod", "Result") == "success"

@@ -11,13 +11,10 @@ from equipment.cri import CriClient
 from equipment.processes import wait_for
 from equipment.worker import RELAY_SOCKET
 from installer.options import SERVICE
-from node.installing import BUNDLES, Node, node
+from node.installing import BUNDLES, EXTRA_ARGS, PLAIN, RELAY, Node, node
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.needs_go, pytest.mark.timeout(300)]
 
-RELAY = "unix:///var/run/cri-resmgr/cri-resmgr.sock"
-PLAIN = "unix:///run/containerd/containerd.sock"
-EXTRA_ARGS = 'PROVIDER_ID=some\nKUBELET_EXTRA_ARGS="--v=3"\n'
 PLACE = "/opt/cri-resmgr"
 # Runs the installer, and kills it at once when it is about to do what the first argument names.
 KILLED = """
@@ -75,26 +72,26 @@ def kill(node: Node, at: str, verb: str, *flags: str) -> None:
 def assert_installed(node: Node, version: str) -> None:
     wait_for(node.healthy, "the kubelet")
     assert node.endpoint() == RELAY
-    assert node.show(SERVICE, "ActiveState") == "active"
+    assert node.sandbox.show(SERVICE, "ActiveState") == "active"
     assert node.installer("probe") == "installed\n"
     assert node.status()["version"] == version
 
 
 def test_a_node_whose_opt_is_read_only_is_refused_and_not_changed(node: Node):
     small_disk(node, "ro")
-    tree, kubelet = node.tree(), node.show("kubelet", "MainPID")
+    tree, kubelet = node.tree(), node.sandbox.show("kubelet", "MainPID")
     node.install("one", check=False)
     found = node.status()
     assert (found["state"], found["installed"]) == ("refused", False)
     assert found["reason"] == f"{PLACE} is on a read-only file system; it must be writable"
-    assert node.show("kubelet", "MainPID") == kubelet
+    assert node.sandbox.show("kubelet", "MainPID") == kubelet
     node.installer("uninstall")
     assert node.tree() == tree
 
 
 def test_a_disk_that_is_too_small_is_refused_and_one_that_fills_up_meanwhile_is_undone(node: Node):
     small_disk(node, "size=256k")
-    tree, kubelet = node.tree(), node.show("kubelet", "MainPID")
+    tree, kubelet = node.tree(), node.sandbox.show("kubelet", "MainPID")
     node.bundle("large", f"{worker.LAUNCHER}\n# {'x' * (1 << 20)}\n")
     node.install("large", check=False)
     assert node.status()["reason"] == f"{PLACE} has less than 300 MiB free; make room"
@@ -103,7 +100,7 @@ def test_a_disk_that_is_too_small_is_refused_and_one_that_fills_up_meanwhile_is_
     assert found["state"] == "rolled_back"
     assert "No space left on device" in str(found["reason"])
     assert "the bundle needs 2 MiB there" in str(found["reason"])
-    assert node.show("kubelet", "MainPID") == kubelet
+    assert node.sandbox.show("kubelet", "MainPID") == kubelet
     node.installer("uninstall")
     assert node.tree() == tree
 

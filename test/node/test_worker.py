@@ -42,16 +42,16 @@ def test_the_node_comes_back_from_a_reboot_with_its_pods(sandbox_node, control_p
     control_plane.wait_ready(sandbox_node.name, after=before)
     pods.wait("settled", lambda pod: restart_count(pod) == 1 and is_ready(pod), "to run again")
     # The socket was there before the kubelet: it had no reason to fail and be started again.
-    assert "NRestarts=0" in sandbox_node.inside("systemctl", "show", "kubelet", "--property=NRestarts")
+    assert sandbox_node.show("kubelet", "NRestarts") == "0"
 
 
 def test_a_restart_of_the_service_is_nothing_to_the_kubelet(sandbox_node, control_plane, pods):
     relay_the_kubelet(sandbox_node, control_plane)
     before = pods.run(manifest("settled", FOREVER, node=sandbox_node.name))
-    kubelet = sandbox_node.inside("systemctl", "show", "kubelet", "--property=MainPID")
+    kubelet = sandbox_node.show("kubelet", "MainPID")
     for name in ("first", "second", "third"):
         sandbox_node.inside("systemctl", "restart", UNIT)
         pods.run(manifest(name, FOREVER, node=sandbox_node.name))
     assert container(pods.get("settled"))["containerID"] == container(before)["containerID"]
-    assert sandbox_node.inside("systemctl", "show", "kubelet", "--property=MainPID") == kubelet
+    assert sandbox_node.show("kubelet", "MainPID") == kubelet
     wait_for(lambda: control_plane.heartbeat(sandbox_node.name), "the node to be Ready")
