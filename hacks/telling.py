@@ -4,7 +4,7 @@ import contextlib
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 _BOLD, _DIM, _PLAIN = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() else ("", "", "")
@@ -40,13 +40,3 @@ def shown(what: str) -> Iterator[None]:
     begun_s = time.monotonic()
     yield
     show(f"{what}: {time.monotonic() - begun_s:.0f} s")
-
-
-def wait(what: str, condition: Callable[[], object], *, deadline_s: float) -> float:
-    """Until it holds: after how many seconds; raises TimeoutError."""
-    begun_s = time.monotonic()
-    while not condition():
-        if time.monotonic() - begun_s > deadline_s:
-            raise TimeoutError(f"waited {deadline_s:g} s for {what}")
-        time.sleep(0.2)
-    return time.monotonic() - begun_s

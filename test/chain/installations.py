@@ -12,10 +12,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from chain.objects import CORE, SEED, TYPE, Thing, apply, conditions, now
+from chain.objects import CORE, SEED, TYPE, Thing, apply, now
 from equipment import charts
 from equipment.control_plane import Api
 from equipment.gardenlet import CORE as CORE_GROUP
+from equipment.gardenlet import conditions
 
 NAME = f"{TYPE}-local"
 NAMESPACE = f"extension-{NAME}"

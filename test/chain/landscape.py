@@ -2,13 +2,13 @@
 
 import contextlib
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -28,6 +28,8 @@ from equipment.tools import tool
 
 NODE = "crirm-chain"
 POOL = "local"
+TREE = "/opt/cri-resmgr/current"
+"""The installed bundle, on the node."""
 REGISTRY_PORT = 5001
 """Where the seed's commands push to."""
 SHOOT_NAMESPACE = "shoot--local--local"
@@ -113,6 +115,15 @@ class Landscape:
         """Nobody acts for Gardener any more."""
         self._processes.stop(STANDIN)
 
+    def relay(self, *words: str, check: bool = True) -> str:
+        """What `cri-resmgr` of the node's bundle prints; with `check`, RuntimeError when it fails."""
+        return self.node.inside(f"{TREE}/bin/cri-resmgr", *words, check=check)
+
+    def policy(self) -> str:
+        """In one line the policy in force and what it comes from, as `status` says; empty while there is none."""
+        found = re.search(r"^policy .*(\n +\S.*)*", self.relay("status", check=False), re.MULTILINE)
+        return " ".join(found[0].split()) if found else ""
+
     @property
     def kubeconfig(self) -> Path:
         """The administrator's, of the cluster."""
@@ -168,12 +179,6 @@ class Landscape:
             resource_class=resource_class,
             name=f"manager-{name}",
         )
-
-
-def condition(thing: dict[str, Any], kind: str) -> dict[str, Any]:
-    """Of a type; empty if there is none."""
-    found = (thing.get("status") or {}).get("conditions") or ()
-    return next((one for one in found if one["type"] == kind), {})
 
 
 def _results(futures: list[Future[None]]) -> None:

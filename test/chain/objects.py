@@ -22,11 +22,6 @@ def apply(api: Api, path: str, thing: Mapping[str, Any]) -> Thing:
     return done
 
 
-def conditions(thing: Mapping[str, Any] | None) -> dict[str, Thing]:
-    """By their types."""
-    return {one["type"]: one for one in ((thing or {}).get("status") or {}).get("conditions") or ()}
-
-
 def now() -> str:
     """To the second, as Gardener writes times."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

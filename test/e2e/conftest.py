@@ -1,7 +1,6 @@
 """Options as the predecessor's suite had them, the landscape, and what is written down when a case fails."""
 
 import contextlib
-import json
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -10,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from chain.landscape import Landscape as Chain
+from chain.local import Local
+from chain.user import Access, User
 from e2e import dumping
-from e2e.landscapes import Landscape, Local, Real
-from e2e.shoots import User
+from e2e.landscapes import Real
 from equipment import machine
 from equipment.kubectl import KubectlError
 from equipment.lifetimes import Shown, started
-from equipment.processes import wait_for
 from equipment.stand_ins import BUSYBOX
 
 BUSY_PODS, LATE_S = 3, 75
@@ -83,7 +82,7 @@ def chain(pytestconfig: pytest.Config, shown: Shown) -> Iterator[Chain]:
 
 
 @pytest.fixture(scope="session")
-def landscape(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Landscape:
+def landscape(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Access:
     """With the extension registered."""
     if kubeconfig := option(pytestconfig, "--kubecfg"):
         name = option(pytestconfig, "--existing-shoot-name") or "e2e-default"
@@ -94,16 +93,16 @@ def landscape(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> La
 
 
 @pytest.fixture(scope="session")
-def user(pytestconfig: pytest.Config, landscape: Landscape) -> Iterator[User]:
+def user(pytestconfig: pytest.Config, landscape: Access) -> Iterator[User]:
     """Of a Shoot that is there; whether it has the extension is up to the case."""
     existing = bool(option(pytestconfig, "--existing-shoot-name"))
     made = User(landscape, BUSYBOX)
     if not existing:
-        landscape.garden("create", "-f", "-", stdin=json.dumps(landscape.template()))
+        made.create()
     made.wait_reconciled()
     yield made
     if not existing:
-        _delete(made)
+        made.delete()
 
 
 @pytest.fixture
@@ -134,21 +133,6 @@ def busy(user: User) -> Iterator[list[str]]:
         thread.join(2 * LATE_S)
         for number in range(BUSY_PODS):
             user.delete_pod(f"busy-{number}")
-
-
-def _delete(user: User) -> None:
-    where = ("shoot", user.landscape.shoot_name, "-n", user.landscape.project_namespace)
-    user.landscape.garden("annotate", *where, "confirmation.gardener.cloud/deletion=true", "--overwrite")
-    user.landscape.garden("delete", *where, "--wait=false")
-
-    def gone() -> bool:
-        try:
-            user.get()
-        except KubectlError as error:
-            return "NotFound" in str(error)
-        return False
-
-    wait_for(gone, "the Shoot to be deleted", user.landscape.settle_s)
 
 
 @pytest.hookimpl(wrapper=True)

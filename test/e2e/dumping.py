@@ -4,7 +4,8 @@ import re
 import tempfile
 from pathlib import Path
 
-from e2e.landscapes import Landscape, Local
+from chain.local import Local
+from chain.user import Access
 from equipment.kubectl import KubectlError
 
 GARDEN = ("shoots,controllerinstallations,controllerregistrations", "-A", "-oyaml")
@@ -14,7 +15,7 @@ UNITS = ("cri-resource-manager", "cri-resource-manager-bypass", "kubelet", "cont
 LOGS = ("cri-resmgr-installation", "cri-resmgr-agent")
 
 
-def dump(landscape: Landscape, name: str) -> Path:
+def dump(landscape: Access, name: str) -> Path:
     """Everything that can be had; the directory."""
     directory = Path(tempfile.mkdtemp(prefix=f"e2e-{re.sub(r'[^a-z0-9-]+', '-', name)[:40]}-"))
     found = {

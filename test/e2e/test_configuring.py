@@ -6,7 +6,7 @@ import json
 import pytest
 
 from chain.landscape import NODE
-from e2e.shoots import NONE, TOPOLOGY_AWARE
+from chain.user import NONE, TOPOLOGY_AWARE, extension
 from equipment.kubectl import KubectlError
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.needs_go, pytest.mark.timeout(600), pytest.mark.label("config")]
@@ -30,19 +30,6 @@ def reserved(cpu):
     return f'policy: {{Active: topology-aware, ReservedResources: {{CPU: "cpuset:{cpu}"}}}}\n'
 
 
-@pytest.fixture
-def relay(chain):
-    """`cri-resmgr status` of the node: the line of the policy, with what it comes from."""
-
-    def policy():
-        text = chain.node.inside("/opt/cri-resmgr/current/bin/cri-resmgr", "status", check=False)
-        lines = text.splitlines()
-        at = next((number for number, line in enumerate(lines) if line.startswith("policy")), None)
-        return "" if at is None else " ".join(" ".join(lines[at : at + 2]).split())
-
-    return policy
-
-
 def test_a_changed_policy_moves_running_pods_without_restarting_them(user):
     user.enable(configured(default=reserved(0)))
     user.run_pod("moved", requests={"cpu": "100m"})
@@ -56,30 +43,30 @@ def test_a_changed_policy_moves_running_pods_without_restarting_them(user):
 
 
 @pytest.mark.local_only
-def test_node_goes_before_group_and_group_before_default(user, chain, relay):
+def test_node_goes_before_group_and_group_before_default(user, chain):
     try:
         user.enable(configured(default=NONE, group_gold=reserved(0), **{f"node_{NODE}": TOPOLOGY_AWARE}))
-        user.wait(lambda: f"cri-resmgr-config.node.{NODE}" in relay(), "the node's own")
+        user.wait(lambda: f"cri-resmgr-config.node.{NODE}" in chain.policy(), "the node's own")
         assert {"default", "group.gold", f"node.{NODE}"} <= user.configs().keys()
         user.enable(configured(default=NONE, group_gold=reserved(0)))
-        user.wait(lambda: "cri-resmgr-config.default" in relay() and "none" in relay(), "that for all")
+        user.wait(lambda: "cri-resmgr-config.default" in chain.policy() and "none" in chain.policy(), "that for all")
         chain.label_node(**{GROUP_LABEL: "gold"})
-        user.wait(lambda: "cri-resmgr-config.group.gold" in relay(), "the group's")
+        user.wait(lambda: "cri-resmgr-config.group.gold" in chain.policy(), "the group's")
         chain.label_node(**{GROUP_LABEL: None})
-        user.wait(lambda: "cri-resmgr-config.default" in relay(), "that for all again")
+        user.wait(lambda: "cri-resmgr-config.default" in chain.policy(), "that for all again")
     finally:
         chain.label_node(**{GROUP_LABEL: None})
 
 
 @pytest.mark.local_only
-def test_the_operators_configurations_are_for_all_shoots_and_a_shoot_overrides_them_one_by_one(user, landscape, relay):
+def test_the_operators_configurations_are_for_all_shoots_and_a_shoot_overrides_them_one_by_one(user, landscape, chain):
     landscape.values(configs={"default": TOPOLOGY_AWARE, "group.gold": NONE})
     try:
         user.enable()
         user.wait(lambda: {"default", "group.gold"} <= user.configs().keys(), "the operator's")
-        user.wait(lambda: "topology-aware" in relay(), "the operator's policy")
+        user.wait(lambda: "topology-aware" in chain.policy(), "the operator's policy")
         user.enable(configured(default=NONE))
-        user.wait(lambda: "policy none" in relay(), "the Shoot's policy")
+        user.wait(lambda: "policy none" in chain.policy(), "the Shoot's policy")
         assert "group.gold" in user.configs(), "what the Shoot does not name stays"
     finally:
         landscape.values(configs={})
@@ -87,26 +74,22 @@ def test_the_operators_configurations_are_for_all_shoots_and_a_shoot_overrides_t
 
 @pytest.mark.local_only
 @pytest.mark.slow
-def test_fallback_serves_until_the_agent_speaks_and_force_is_all_that_counts(user, chain, relay):
+def test_fallback_serves_until_the_agent_speaks_and_force_is_all_that_counts(user, chain):
     user.disable()  # the fallback is for a node that nothing was ever given
     user.enable(configured(fallback=TOPOLOGY_AWARE))
-    user.wait(lambda: "topology-aware" in relay() and "fallback" in relay(), "the fallback")
+    user.wait(lambda: "topology-aware" in chain.policy() and "fallback" in chain.policy(), "the fallback")
     user.enable(configured(fallback=TOPOLOGY_AWARE, default=NONE))
-    user.wait(lambda: "policy none" in relay(), "what the agent brings")
+    user.wait(lambda: "policy none" in chain.policy(), "what the agent brings")
     user.enable(configured(force=reserved(0), default=NONE))
-    user.wait(lambda: "reserved CPUs 0" in relay(), "the forced one")
+    user.wait(lambda: "reserved CPUs 0" in chain.policy(), "the forced one")
     user.enable(configured(default=NONE))
-    user.wait(lambda: "policy none" in relay(), "what the agent brings, again")
+    user.wait(lambda: "policy none" in chain.policy(), "what the agent brings, again")
 
 
 def test_a_broken_configuration_is_refused_with_its_path_and_changes_nothing(user):
     user.enable(configured(default=TOPOLOGY_AWARE))
     before = user.configs()
-    one = {"type": "cri-resmgr-extension", "providerConfig": configured(default="policy: {Activ: x}")}
-    user.landscape.garden(
-        "patch", "shoot", user.landscape.shoot_name, "-n", user.landscape.project_namespace, "--type=merge",
-        "-p", json.dumps({"spec": {"extensions": [one]}}),
-    )  # fmt: skip
+    user.change(extension(configured(default="policy: {Activ: x}")))
 
     def refused():
         errors = (user.get()["status"].get("lastErrors") or [{}])[0]

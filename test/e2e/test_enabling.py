@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from e2e.shoots import TYPE
+from chain.user import TYPE
 from equipment.kubectl import KubectlError
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.needs_go, pytest.mark.timeout(600)]

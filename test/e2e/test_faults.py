@@ -13,9 +13,9 @@ import time
 import pytest
 
 from chain import installations
-from chain.landscape import NODE, SHOOT_NAMESPACE
+from chain.landscape import NODE, SHOOT_NAMESPACE, TREE
+from chain.user import NONE, TOPOLOGY_AWARE, extension
 from cri_resmgr.values import cpusets
-from e2e.shoots import TOPOLOGY_AWARE, unit
 
 pytestmark = [
     pytest.mark.needs_root, pytest.mark.needs_go, pytest.mark.timeout(600), pytest.mark.label("faults"),
@@ -30,7 +30,7 @@ AWAY_S = 6
 def settled(user, chain, busy):
     """The extension is there, and a pod of which nothing may change; the pods that come and go are never late."""
     user.enable(CONFIG)
-    user.wait(lambda: "topology-aware" in policy(chain), "the policy to be in force")
+    user.wait(lambda: "topology-aware" in chain.policy(), "the policy to be in force")
     user.run_pod("settled", requests={"cpu": "100m"})
     before = user.container("settled")
     yield before
@@ -43,33 +43,23 @@ def settled(user, chain, busy):
     user.delete_pod("settled")
 
 
-def relay(chain, *words):
-    """What `cri-resmgr` says as JSON."""
-    verb, *rest = words
-    return json.loads(chain.node.inside("/opt/cri-resmgr/current/bin/cri-resmgr", verb, "-output", "json", *rest))
-
-
-def policy(chain):
-    """The name of the one in force, as people read it."""
-    text = chain.node.inside("/opt/cri-resmgr/current/bin/cri-resmgr", "status", check=False)
-    return next((line for line in text.splitlines() if line.startswith("policy")), "")
-
-
 def owned_twice(chain):
     """CPUs that are the own ones of two containers, as the daemon has written them down."""
-    names = [name for pool in relay(chain, "status")["pools"] for name in pool["members"]]
+    json_ = ("-output", "json")
+    pools = json.loads(chain.relay("status", *json_))["pools"]
+    names = [name for pool in pools for name in pool["members"]]
     assert names, "pods run under a policy"
-    holdings = [one["holding"] for name in names for one in relay(chain, "explain", name)]
+    holdings = [one["holding"] for name in names for one in json.loads(chain.relay("explain", *json_, name))]
     own = [cpusets.parse(one["exclusive"]) | cpusets.parse(one["isolated"]) for one in holdings]
     return [pair for pair in itertools.combinations(own, 2) if pair[0] & pair[1]]
 
 
 def test_kill_9_of_the_daemon(settled, user, chain):
     for _ in range(3):
-        pid = int(unit(chain, "cri-resource-manager", "MainPID"))
+        pid = int(chain.node.show("cri-resource-manager", "MainPID"))
         chain.node.inside("kill", "-KILL", str(pid))
-        user.wait(lambda: unit(chain, "cri-resource-manager", "MainPID") not in ("0", str(pid)), "another daemon")  # noqa: B023
-        user.wait(lambda: unit(chain, "cri-resource-manager", "SubState") == "running", "it to serve")
+        user.wait(lambda: chain.node.show("cri-resource-manager", "MainPID") not in ("0", str(pid)), "another daemon")  # noqa: B023
+        user.wait(lambda: chain.node.show("cri-resource-manager", "SubState") == "running", "it to serve")
     assert owned_twice(chain) == []
 
 
@@ -87,11 +77,7 @@ def test_the_api_server_of_seed_and_shoot_is_away(settled, user, chain):
 
 def test_gardener_resource_manager_is_away_while_the_configuration_changes(settled, user, chain):
     chain.shoot_manager.stop()
-    user.landscape.garden(
-        "patch", "shoot", user.landscape.shoot_name, "-n", user.landscape.project_namespace, "--type=merge", "-p",
-        json.dumps({"spec": {"extensions": [{"type": "cri-resmgr-extension", "providerConfig": {
-            "configs": {"default": "policy: {Active: none}\n"}}}]}}),
-    )  # fmt: skip
+    user.change(extension({"configs": {"default": NONE}}))
     time.sleep(AWAY_S)
     chain.shoot_manager.start(SHOOT_NAMESPACE)
     user.wait(lambda: "Active: none" in user.configs()["default"], "the new configuration")
@@ -109,10 +95,7 @@ def test_our_pods_are_deleted(settled, user):
 def test_the_extensions_leader_is_killed_while_it_is_asked_for_something(settled, user, chain):
     for _ in range(2):
         pids = chain.node.inside("pgrep", "-f", "gardener-extension-cri-resmgr").split()
-        user.landscape.garden(
-            "annotate", "shoot", user.landscape.shoot_name, "-n", user.landscape.project_namespace,
-            "gardener.cloud/operation=reconcile", "--overwrite",
-        )  # fmt: skip
+        user.ask()
         chain.node.inside("kill", "-KILL", *pids)  # whoever leads is one of them
         user.wait_reconciled()
     words = ("rollout", "status", "deployment", "-n", installations.NAMESPACE, "--timeout=50s")
@@ -128,7 +111,7 @@ def test_the_node_is_rebooted(user, chain):
     user.wait(lambda: user.container("settled")[1] == before[1] + 1, "the pod to be started again, once")
     user.wait(user.is_healthy, "the Shoot to say that all is well", deadline_s=TRUE_WITHIN_S)
     user.wait_installed()
-    user.wait(lambda: "topology-aware" in policy(chain), "the policy to be in force")
+    user.wait(lambda: "topology-aware" in chain.policy(), "the policy to be in force")
     assert owned_twice(chain) == []
     user.delete_pod("settled")
 
@@ -137,10 +120,10 @@ def test_a_daemon_that_dies_for_good_is_bypassed_and_the_shoot_says_so(user, cha
     user.enable(CONFIG)
     user.run_pod("bypassed")
     before = user.container("bypassed")
-    tree = chain.node.inside("readlink", "-f", "/opt/cri-resmgr/current").strip()
+    tree = chain.node.inside("readlink", "-f", TREE).strip()
     chain.node.inside("mv", f"{tree}/bin/cri-resmgr", f"{tree}/bin/away")
     try:
-        chain.node.inside("kill", f"-{signal.SIGKILL}", unit(chain, "cri-resource-manager", "MainPID"))
+        chain.node.inside("kill", f"-{signal.SIGKILL}", chain.node.show("cri-resource-manager", "MainPID"))
         user.wait(lambda: not user.is_healthy(), "the Shoot to say so", deadline_s=TRUE_WITHIN_S)
         user.run_pod("meanwhile")  # on the plain runtime, through the same path
     finally:

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from chain.landscape import SHOOT_NAMESPACE
-from e2e.shoots import TOPOLOGY_AWARE, unit
+from chain.landscape import SHOOT_NAMESPACE, TREE
+from chain.user import TOPOLOGY_AWARE
 from equipment.built_images import NEXT_TAG
 from equipment.gardenlet import FORCE_DELETION, Shoot
 from extension.rendering.inputs import DISABLED_LABEL
@@ -15,46 +15,49 @@ pytestmark = [
     pytest.mark.needs_root, pytest.mark.needs_go, pytest.mark.timeout(600), pytest.mark.label("lifecycle"),
     pytest.mark.local_only,
 ]  # fmt: skip
-SEED_SIDE = Shoot(namespace=SHOOT_NAMESPACE)
 CONFIG = {"configs": {"default": TOPOLOGY_AWARE}}
 
 
 def processes(chain):
-    names = ("kubelet", "cri-resource-manager", "containerd")
-    return [(unit(chain, name, "MainPID"), unit(chain, name, "NRestarts")) for name in names]
+    """Of kubelet and daemon: which ones they are, and how often systemd has started them anew."""
+    names = ("kubelet", "cri-resource-manager")
+    return [(chain.node.show(name, "MainPID"), chain.node.show(name, "NRestarts")) for name in names]
+
+
+def bundle(chain):
+    """Which one is installed."""
+    return chain.node.inside("readlink", TREE).strip()
 
 
 def test_another_version_takes_over_without_a_kubelet_restart_and_every_pod_starts(user, landscape, chain, busy):
     user.enable(CONFIG)
     user.run_pod("settled")
-    before, kubelet = user.container("settled"), unit(chain, "kubelet", "MainPID")
-    version = chain.node.inside("readlink", "/opt/cri-resmgr/current")
-    daemon = unit(chain, "cri-resource-manager", "MainPID")
+    before, kubelet = user.container("settled"), chain.node.show("kubelet", "MainPID")
+    version = bundle(chain)
+    daemon = chain.node.show("cri-resource-manager", "MainPID")
     landscape.upgrade(installation_tag=NEXT_TAG)
     try:
         user.reconcile()
-        user.wait(lambda: chain.node.inside("readlink", "/opt/cri-resmgr/current") != version, "the next bundle")
+        user.wait(lambda: bundle(chain) != version, "the next bundle")
         user.wait(lambda: user.rolled_out("cri-resmgr-installation"), "the roll-out")
         user.wait_installed()
-        assert chain.node.inside("readlink", "/opt/cri-resmgr/current").strip().endswith("-two")
-        assert unit(chain, "cri-resource-manager", "MainPID") != daemon
-        assert unit(chain, "kubelet", "MainPID") == kubelet
+        assert bundle(chain).endswith("-two")
+        assert chain.node.show("cri-resource-manager", "MainPID") != daemon
+        assert chain.node.show("kubelet", "MainPID") == kubelet
         assert user.container("settled") == before
         time.sleep(3)  # some pods more, through the new one
         assert busy == []
     finally:
         landscape.upgrade()
         user.reconcile()
-        user.wait(lambda: chain.node.inside("readlink", "/opt/cri-resmgr/current") == version, "the first bundle again")
+        user.wait(lambda: bundle(chain) == version, "the first bundle again")
     user.delete_pod("settled")
 
 
 def test_pods_and_labels_of_ours_that_change_change_nothing_on_the_node(user, chain):
     user.enable(CONFIG)
     user.wait_installed()
-    seen = [
-        (unit(chain, name, "MainPID"), unit(chain, name, "NRestarts")) for name in ("kubelet", "cri-resource-manager")
-    ]
+    seen = processes(chain)
     for app in ("cri-resmgr-installation", "cri-resmgr-agent"):
         (pod,) = user.pods(app)
         user.landscape.shoot("delete", "pod", "-n", "kube-system", pod["metadata"]["name"])
@@ -64,10 +67,7 @@ def test_pods_and_labels_of_ours_that_change_change_nothing_on_the_node(user, ch
     user.landscape.shoot("patch", "daemonset", "cri-resmgr-installation", "-n", "kube-system", "-p", change)
     user.wait(lambda: user.rolled_out("cri-resmgr-installation"), "the roll-out")
     user.wait_installed()
-    now = [
-        (unit(chain, name, "MainPID"), unit(chain, name, "NRestarts")) for name in ("kubelet", "cri-resource-manager")
-    ]
-    assert now == seen
+    assert processes(chain) == seen
 
 
 def test_a_node_is_switched_off_by_its_label_and_on_again(user, chain):
@@ -76,7 +76,9 @@ def test_a_node_is_switched_off_by_its_label_and_on_again(user, chain):
     before = user.container("settled")
     chain.label_node(**{DISABLED_LABEL: "true"})
     try:
-        user.wait(lambda: unit(chain, "cri-resource-manager", "LoadState") == "not-found", "the node to be without us")
+        user.wait(
+            lambda: chain.node.show("cri-resource-manager", "LoadState") == "not-found", "the node to be without us"
+        )
         user.wait(lambda: user.rolled_out("cri-resmgr-removal"), "the removal to be ready")
         assert user.pods("cri-resmgr-installation") == []
     finally:
@@ -101,7 +103,7 @@ def test_a_shoot_that_hibernates_waits_for_nobody_and_wakes_up_as_it_was(user, c
 def test_a_shoot_that_migrates_keeps_everything_on_its_nodes(user, chain):
     user.enable(CONFIG)
     user.run_pod("settled")
-    before, daemon = user.container("settled"), unit(chain, "cri-resource-manager", "MainPID")
+    before, daemon = user.container("settled"), chain.node.show("cri-resource-manager", "MainPID")
     told = Shoot(namespace=SHOOT_NAMESPACE, provider_config=CONFIG, whole=user.get())
     chain.stop_standin()
     try:
@@ -115,7 +117,7 @@ def test_a_shoot_that_migrates_keeps_everything_on_its_nodes(user, chain):
     finally:
         chain.start_standin()
     user.wait(user.is_healthy, "health after the migration")
-    assert (user.container("settled"), unit(chain, "cri-resource-manager", "MainPID")) == (before, daemon)
+    assert (user.container("settled"), chain.node.show("cri-resource-manager", "MainPID")) == (before, daemon)
     user.delete_pod("settled")
 
 

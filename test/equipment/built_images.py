@@ -25,7 +25,9 @@ from equipment.mounts import remove_tree
 from equipment.processes import Processes
 
 NAME = "gardener-extension-cri-resmgr"
-TARGETS = ("extension", "installation", "agent", "webhook")
+IN_SHOOT = ("installation", "agent", "webhook")
+"""Those that the extension names in shoots, by its image vector."""
+TARGETS = ("extension", *IN_SHOOT)
 TAG, NEXT_TAG = "one", "two"
 BUILD = "test"
 """What stands for the commit."""

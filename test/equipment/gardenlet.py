@@ -243,6 +243,11 @@ def annotations(thing: Mapping[str, Any]) -> dict[str, str]:
     return (thing.get("metadata") or {}).get("annotations") or {}
 
 
+def conditions(thing: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
+    """Of any object, by their types."""
+    return {one["type"]: one for one in ((thing or {}).get("status") or {}).get("conditions") or ()}
+
+
 def objection(extension: Mapping[str, Any]) -> str:
     """Why gardenlet does not accept it yet, the first reason of `CheckExtensionObject`; empty when it does."""
     return next(_objections(extension), "")

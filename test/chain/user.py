@@ -4,13 +4,16 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
-from chain.landscape import Landscape as Chain
-from e2e.landscapes import Landscape
+import yaml
+
+from equipment.gardenlet import OPERATION, annotations, conditions
 from equipment.kubectl import KubectlError
 from equipment.processes import wait_for
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "shoot.yaml"
 TYPE = "cri-resmgr-extension"
 CONDITION = "SystemComponentsHealthy"
 DAEMON_SETS = ("cri-resmgr-installation", "cri-resmgr-agent")
@@ -22,16 +25,32 @@ policy:
 NONE = "policy: {Active: none}\n"
 
 
-def unit(chain: Chain, name: str, prop: str) -> str:
-    """A property of a unit of the node."""
-    return chain.node.inside("systemctl", "show", f"--property={prop}", "--value", name).strip()
+class Access(Protocol):
+    """A garden with one shoot."""
+
+    shoot_name: str
+    project_namespace: str
+    settle_s: float
+    """How long a change of the Shoot may take; a real gardenlet does much else meanwhile."""
+
+    def garden(self, *words: str, stdin: str | None = None) -> str:
+        """What kubectl says in the garden; KubectlError when it fails."""
+        ...
+
+    def shoot(self, *words: str, stdin: str | None = None) -> str:
+        """What kubectl says in the shoot; KubectlError when it fails."""
+        ...
+
+    def template(self) -> dict[str, Any]:
+        """A Shoot that does not ask for the extension."""
+        ...
 
 
 @dataclass(frozen=True)
 class User:
     """Of a landscape's one Shoot."""
 
-    landscape: Landscape
+    landscape: Access
     image: str
     """Of pods; it has a shell."""
 
@@ -44,25 +63,50 @@ class User:
         found: dict[str, Any] = json.loads(self.landscape.garden("get", *self._where, "-ojson"))
         return found
 
+    def create(self) -> None:
+        """Make one that does not ask for the extension."""
+        self.landscape.garden("create", "-f", "-", stdin=json.dumps(self.landscape.template()))
+
+    def delete(self) -> None:
+        """Confirm and delete it, and wait until it is gone."""
+        self._annotate("confirmation.gardener.cloud/deletion=true")
+        self.landscape.garden("delete", *self._where, "--wait=false")
+        self.wait(lambda: not self.landscape.garden("get", *self._where, "--ignore-not-found"), "the Shoot to go")
+
+    def change(self, spec: dict[str, Any]) -> str:
+        """Change its spec; what kubectl says to that."""
+        return self.landscape.garden("patch", *self._where, "--type=merge", "-p", json.dumps({"spec": spec}))
+
     def patch(self, spec: dict[str, Any]) -> None:
         """Change its spec, and wait until Gardener is done with that."""
-        self.landscape.garden("patch", *self._where, "--type=merge", "-p", json.dumps({"spec": spec}))
+        self.change(spec)
         self.wait_reconciled()
+
+    def ask(self) -> None:
+        """For a reconciliation, as Gardener itself does in each maintenance window."""
+        self._annotate("gardener.cloud/operation=reconcile")
 
     def reconcile(self) -> None:
-        """Ask for it, as Gardener itself does in each maintenance window, and wait until it is done."""
-        self.landscape.garden("annotate", *self._where, "gardener.cloud/operation=reconcile")
-        self.wait(lambda: not self._asked(self.get()), "somebody to take up the operation")
+        """Ask for it, and wait until it is done."""
+        self.ask()
+        self.wait(lambda: not self._is_asked(), "somebody to take up the operation")
         self.wait_reconciled()
 
+    def is_reconciled(self) -> bool:
+        """Is the newest generation what there is?"""
+        shoot = self.get()
+        status = shoot.get("status") or {}
+        operation = status.get("lastOperation") or {}
+        seen = status.get("observedGeneration") == shoot["metadata"]["generation"]
+        return seen and operation.get("state") == "Succeeded"
+
     def wait_reconciled(self) -> None:
-        """Until the newest generation is what there is."""
-        self.wait(lambda: self._reconciled(self.get()), "the Shoot to be reconciled")
+        """Until it is."""
+        self.wait(self.is_reconciled, "the Shoot to be reconciled")
 
     def enable(self, provider_config: dict[str, Any] | None = None) -> None:
         """Have the extension, and wait until its parts in the shoot are well."""
-        one = {"type": TYPE} if provider_config is None else {"type": TYPE, "providerConfig": provider_config}
-        self.patch({"extensions": [one]})
+        self.patch(extension(provider_config))
         self.wait(self.is_healthy, f"{CONDITION} to be True")
         self.wait(lambda: all(self.rolled_out(name) for name in DAEMON_SETS), "both DaemonSets to be ready")
 
@@ -73,8 +117,7 @@ class User:
 
     def condition(self) -> dict[str, Any]:
         """`SystemComponentsHealthy` of the Shoot, empty if there is none."""
-        found = (self.get().get("status") or {}).get("conditions") or ()
-        return next((one for one in found if one["type"] == CONDITION), {})
+        return conditions(self.get()).get(CONDITION, {})
 
     def is_healthy(self) -> bool:
         """Does it say so?"""
@@ -175,18 +218,25 @@ class User:
 
     def _ready(self, name: str) -> bool:
         try:
-            found = self.pod(name)["status"].get("conditions") or ()
+            return conditions(self.pod(name)).get("Ready", {}).get("status") == "True"
         except KubectlError:
             return False
-        return any(one["type"] == "Ready" and one["status"] == "True" for one in found)
 
-    @staticmethod
-    def _asked(shoot: dict[str, Any]) -> bool:
-        return "gardener.cloud/operation" in (shoot["metadata"].get("annotations") or {})
+    def _annotate(self, note: str) -> None:
+        self.landscape.garden("annotate", *self._where, note, "--overwrite")
 
-    @staticmethod
-    def _reconciled(shoot: dict[str, Any]) -> bool:
-        status = shoot.get("status") or {}
-        operation = status.get("lastOperation") or {}
-        seen = status.get("observedGeneration") == shoot["metadata"]["generation"]
-        return seen and operation.get("state") == "Succeeded"
+    def _is_asked(self) -> bool:
+        return OPERATION in annotations(self.get())
+
+
+def extension(provider_config: dict[str, Any] | None = None) -> dict[str, Any]:
+    """What a Shoot's spec says to have it."""
+    more = {} if provider_config is None else {"providerConfig": provider_config}
+    return {"extensions": [{"type": TYPE, **more}]}
+
+
+def shoot_without_extension() -> dict[str, Any]:
+    """The Shoot of the examples, before its user asks for the extension."""
+    shoot: dict[str, Any] = yaml.safe_load(EXAMPLE.read_text())
+    del shoot["spec"]["extensions"]
+    return shoot
