@@ -23,5 +23,5 @@ def kubectl(
     command = [program or tool("kubectl"), f"--kubeconfig={kubeconfig}", *words]
     done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=deadline_s, check=False)
     if done.returncode:
-        raise KubectlError(f"kubectl {' '.join(map(str, words))}: {done.stderr.strip() or done.stdout.strip()}")
+        raise KubectlError(f"kubectl {' '.join(map(str, words))}: {(done.stderr + done.stdout).strip()}")
     return done.stdout

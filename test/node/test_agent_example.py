@@ -59,5 +59,5 @@ def test_the_agent_needs_no_right_that_the_example_does_not_give(here: Scene):
 )
 def test_the_example_gives_no_right_that_the_agent_does_not_need(here: Scene, asked):
     account = here.server.account("kube-system", "cri-resmgr-agent")
-    with pytest.raises(KubectlError, match=r": no$"):
+    with pytest.raises(KubectlError, match=r"\bno$"):
         here.kubectl("auth", "can-i", *asked.split(), "-n", "kube-system", f"--kubeconfig={account}")
