@@ -90,15 +90,11 @@ class Carrier:
 
     async def keep_objects(self, namespace: str) -> None:
         """Let the objects stay in the shoot when the ManagedResource goes."""
-        with suppress(NotFound):
-            patch = {"spec": {"keepObjects": True}}
-            await self._client.merge_patch(MANAGED_RESOURCES.within(namespace), self._name, patch)
+        await self._patch(namespace, {"spec": {"keepObjects": True}})
 
     async def note(self, namespace: str, key: str, value: str) -> None:
         """Set an annotation of the ManagedResource."""
-        with suppress(NotFound):
-            patch = {"metadata": {"annotations": {key: value}}}
-            await self._client.merge_patch(MANAGED_RESOURCES.within(namespace), self._name, patch)
+        await self._patch(namespace, {"metadata": {"annotations": {key: value}}})
 
     async def take_away(self, namespace: str) -> None:
         """Delete the ManagedResource; it stays until its objects are gone, for which its Secret is not needed."""
@@ -115,6 +111,11 @@ class Carrier:
             if name.startswith(f"managedresource-{self._name}-"):
                 with suppress(NotFound):
                     await self._client.delete(secrets, name)
+
+    async def _patch(self, namespace: str, patch: Object) -> None:
+        """Change some fields of the ManagedResource, if there is one."""
+        with suppress(NotFound):
+            await self._client.merge_patch(MANAGED_RESOURCES.within(namespace), self._name, patch)
 
     async def _has_secret(self, wanted: Cargo) -> bool:
         metadata = wanted.secret["metadata"]

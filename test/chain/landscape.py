@@ -1,7 +1,6 @@
 """Everything that `chain` says is real, started and ended."""
 
 import contextlib
-import json
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -145,7 +144,7 @@ class Landscape:
     def _start_registry(self, place: Path) -> None:
         processes, storage = self._processes, place / "registry"
         address = built_images.start_registry(processes, storage, port=REGISTRY_PORT, readonly=True)
-        self.images = built_images.Images(address, json.loads((place / "digests.json").read_text()))
+        self.images = built_images.Images.of(place, address)
 
     def _start_node(self) -> None:
         worker.furnish_containerd(self.node)

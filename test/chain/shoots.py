@@ -42,9 +42,11 @@ def work(garden: Api, seed: Api, shoot: Thing, *, wanted: bool, installed: bool)
         if wanted and not installed:
             return  # gardenlet waits for the ControllerInstallation first
         _begin(garden, path, shoot, told, gardenlet, wanted=wanted)
-    elif (shoot["status"].get("lastOperation") or {}).get("state") == "Processing":
-        _judge(garden, path, shoot, gardenlet.find(told), wanted=wanted)
-    _carry_health(garden, path, shoot, gardenlet.find(told))
+        return
+    extension = gardenlet.find(told)
+    if (shoot["status"].get("lastOperation") or {}).get("state") == "Processing":
+        _judge(garden, path, shoot, extension, wanted=wanted)
+    _carry_health(garden, path, shoot, extension)
 
 
 def _bind(garden: Api, path: str, shoot: Thing) -> None:

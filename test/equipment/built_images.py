@@ -72,6 +72,11 @@ class Images:
     digests: Mapping[str, str]
     """Of each target's index, by the target's name."""
 
+    @classmethod
+    def of(cls, place: Path, registry: str) -> "Images":
+        """Those that were built in `place`, which a registry serves."""
+        return cls(registry, json.loads((place / "digests.json").read_text()))
+
     def name(self, target: str) -> str:
         """The repository of an image, without a tag."""
         return f"{self.registry}/{repository(target)}"
@@ -97,9 +102,8 @@ def served(directory: Path, *, port: int | None = None) -> Iterator[Images]:
     Builds them first if need be; raises Unavailable where that is impossible.
     """
     place = built()
-    digests = json.loads((place / "digests.json").read_text())
     with registry(place / "registry", directory, port=port or free_port(), readonly=True) as address:
-        yield Images(address, digests)
+        yield Images.of(place, address)
 
 
 def built() -> Path:
@@ -150,8 +154,14 @@ def run(command: list[str | Path], *, cwd: Path, environment: Mapping[str, str])
     return done.stdout
 
 
-def make(checkout: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """Build and push with the project's own commands; the digest that is printed for each target."""
+def make(checkout: Path, store: Mapping[str, str], registry: str, **asked: str) -> dict[str, str]:
+    """Build in a store and push to a registry with the project's own commands, for this machine's architecture.
+
+    Further variables of theirs are `asked`; the digest that is printed for each target.
+    """
+    platform = f"linux/{'arm64' if os.uname().machine == 'aarch64' else 'amd64'}"
+    fixed = {"REGISTRY": registry, "TAG": TAG, "PLATFORMS": platform, "BUILDER": "buildah", "BUILD": BUILD}
+    environment = {**store, **fixed, **asked}
     run(["make", "-s", "build-images"], cwd=checkout, environment=environment)
     printed = run(["make", "-s", "push-images"], cwd=checkout, environment=environment).split()
     digests = dict(line.rpartition("/")[2].split("@") for line in printed)
@@ -166,9 +176,7 @@ def _build(place: Path) -> None:
         registry(place / "registry", Path(work) / "registry", port=free_port()) as address,
     ):
         checkout = bundles.copy_checkout(Path(work) / "checkout")
-        platform = f"linux/{'arm64' if os.uname().machine == 'aarch64' else 'amd64'}"
-        asked = {"REGISTRY": address, "TAG": TAG, "PLATFORMS": platform, "BUILDER": "buildah", "BUILD": BUILD}
-        digests = make(checkout, {**environment, **asked})
+        digests = make(checkout, environment, address)
         name = f"{address}/{repository('installation')}"
         run(["sh", "-c", NEXT, "sh", f"{name}:{TAG}", f"{name}:{NEXT_TAG}"], cwd=checkout, environment=environment)
     (place / "digests.json").write_text(json.dumps(digests))
