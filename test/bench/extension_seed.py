@@ -16,7 +16,7 @@ from cri_resmgr.kube.clients import Client, connected
 from cri_resmgr.kube.errors import Conflict, NotFound
 from cri_resmgr.kube.resources import Object, Resource
 from cri_resmgr.kube.watching import Reflector
-from equipment.gardenlet import CONFIRMATION, OPERATION, TIMESTAMP, TYPE, Shoot, objection
+from equipment.gardenlet import CONFIRMATION, OPERATION, TIMESTAMP, TYPE, Shoot, conditions, objection
 from extension.contract import CLUSTERS, EXTENSIONS, MANAGED_RESOURCES
 
 NAMESPACES = Resource("v1", "namespaces")
@@ -149,8 +149,7 @@ class Seed:
         return name in self.extensions and not objection(self.extensions[name]) and name in self.resources
 
     def _health(self, name: str) -> str:
-        found = (self.extensions[name].get("status") or {}).get("conditions") or ()
-        return next((str(one["status"]) for one in found if one["type"] == HEALTH), "")
+        return str(conditions(self.extensions[name]).get(HEALTH, {}).get("status", ""))
 
 
 @asynccontextmanager

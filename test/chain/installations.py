@@ -12,11 +12,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from chain.objects import CORE, SEED, TYPE, Thing, apply, now
+from chain.objects import CORE, SEED, Thing, apply, now
 from equipment import charts
 from equipment.control_plane import Api
 from equipment.gardenlet import CORE as CORE_GROUP
-from equipment.gardenlet import conditions
+from equipment.gardenlet import TYPE, conditions
 
 NAME = f"{TYPE}-local"
 NAMESPACE = f"extension-{NAME}"

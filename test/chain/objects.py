@@ -7,7 +7,6 @@ from typing import Any
 
 from equipment.control_plane import Api
 
-TYPE = "cri-resmgr-extension"
 CORE = "/apis/core.gardener.cloud/v1beta1"
 SEED = "local"
 APPLY = "application/apply-patch+yaml"

@@ -9,9 +9,9 @@ and control plane away (hibernation, deletion), the caller does it.
 from collections.abc import Mapping
 from typing import Any
 
-from chain.objects import CORE, SEED, TYPE, Thing, now
+from chain.objects import CORE, SEED, Thing, now
 from equipment.control_plane import Api
-from equipment.gardenlet import OPERATION, Gardenlet, annotations, conditions, objection, refusal
+from equipment.gardenlet import OPERATION, TYPE, Gardenlet, annotations, conditions, objection, refusal
 from equipment.gardenlet import Shoot as Told
 
 FINALIZER = "gardener"

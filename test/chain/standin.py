@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from chain import installations, shoots
-from chain.objects import CORE, TYPE
+from chain.objects import CORE
 from equipment.control_plane import Api, ApiError
-from equipment.gardenlet import EXTENSIONS
+from equipment.gardenlet import EXTENSIONS, TYPE
 
 ROUND_S = 0.5
 

@@ -9,13 +9,13 @@ from typing import Any, Protocol
 
 import yaml
 
-from equipment.gardenlet import OPERATION, annotations, conditions
+from equipment.gardenlet import CONFIRMATION, OPERATION, TYPE, annotations, conditions
 from equipment.kubectl import KubectlError
 from equipment.processes import wait_for
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "shoot.yaml"
-TYPE = "cri-resmgr-extension"
 CONDITION = "SystemComponentsHealthy"
+_APP = "app.kubernetes.io/name"
 DAEMON_SETS = ("cri-resmgr-installation", "cri-resmgr-agent")
 TOPOLOGY_AWARE = """\
 policy:
@@ -23,6 +23,8 @@ policy:
   ReservedResources: {CPU: 750m}
 """
 NONE = "policy: {Active: none}\n"
+DISABLED = {"extensions": [{"type": TYPE, "disabled": True}]}
+"""What a Shoot's spec says not to have it."""
 
 
 class Access(Protocol):
@@ -69,7 +71,7 @@ class User:
 
     def delete(self) -> None:
         """Confirm and delete it, and wait until it is gone."""
-        self._annotate("confirmation.gardener.cloud/deletion=true")
+        self._annotate(f"{CONFIRMATION}=true")
         self.landscape.garden("delete", *self._where, "--wait=false")
         self.wait(lambda: not self.landscape.garden("get", *self._where, "--ignore-not-found"), "the Shoot to go")
 
@@ -84,7 +86,7 @@ class User:
 
     def ask(self) -> None:
         """For a reconciliation, as Gardener itself does in each maintenance window."""
-        self._annotate("gardener.cloud/operation=reconcile")
+        self._annotate(f"{OPERATION}=reconcile")
 
     def reconcile(self) -> None:
         """Ask for it, and wait until it is done."""
@@ -112,12 +114,18 @@ class User:
 
     def disable(self) -> None:
         """As the README says, and wait until it is gone."""
-        self.patch({"extensions": [{"type": TYPE, "disabled": True}]})
+        self.patch(DISABLED)
         self.wait(lambda: not self.daemon_sets(), "the shoot to be free of it")
 
     def condition(self) -> dict[str, Any]:
         """`SystemComponentsHealthy` of the Shoot, empty if there is none."""
         return conditions(self.get()).get(CONDITION, {})
+
+    def last_error(self) -> dict[str, Any]:
+        """Why Gardener could not make the Shoot what its spec says; empty if it could."""
+        errors = (self.get().get("status") or {}).get("lastErrors") or [{}]
+        found: dict[str, Any] = errors[0]
+        return found
 
     def is_healthy(self) -> bool:
         """Does it say so?"""
@@ -151,10 +159,14 @@ class User:
 
     def pods(self, app: str) -> list[dict[str, Any]]:
         """Of one of our DaemonSets."""
-        selector = f"app.kubernetes.io/name={app}"
-        found = json.loads(self.landscape.shoot("get", "pods", "-n", "kube-system", "-l", selector, "-ojson"))
+        words = ("get", "pods", "-n", "kube-system", "-l", f"{_APP}={app}", "-ojson")
+        found = json.loads(self.landscape.shoot(*words))
         items: list[dict[str, Any]] = found["items"]
         return items
+
+    def log(self, app: str, container: str) -> str:
+        """Of one container of all pods of one of our DaemonSets."""
+        return self.landscape.shoot("logs", "-n", "kube-system", "-l", f"{_APP}={app}", "-c", container, "--tail=-1")
 
     def node_status(self) -> str:
         """What the installer says of the node of the first installation pod; it fails if something is wrong there."""

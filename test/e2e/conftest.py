@@ -40,6 +40,7 @@ def option(config: pytest.Config, name: str) -> str:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "label(*names): what --label-filter knows a case by")
     config.addinivalue_line("markers", "local_only: does something to the landscape that only the chain allows")
+    config.addinivalue_line("markers", "garden_only: needs no kubectl in the shoot")
     kubeconfig = option(config, "--kubecfg")
     if kubeconfig and not Path(kubeconfig).is_file():
         pytest.exit(f"--kubecfg {kubeconfig}: no such file; give the kubeconfig of a garden", returncode=2)
@@ -66,8 +67,8 @@ def _reason_to_skip(config: pytest.Config, item: pytest.Item, wanted: set[str]) 
         return "does to the landscape what only the chain of this machine allows: run it without --kubecfg"
     if not real and not machine.is_root():
         return "makes a machine, cgroups and addresses: run it as root, or give --kubecfg"
-    if option(config, "--skip-accessing-shoot") and "garden_only" not in labels:
-        return "--skip-accessing-shoot"
+    if option(config, "--skip-accessing-shoot") and "garden_only" not in item.keywords:
+        return "--skip-accessing-shoot: needs kubectl in the shoot"
     return ""
 
 

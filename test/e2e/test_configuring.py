@@ -86,19 +86,25 @@ def test_fallback_serves_until_the_agent_speaks_and_force_is_all_that_counts(use
     user.wait(lambda: "policy none" in chain.policy(), "what the agent brings, again")
 
 
-def test_a_broken_configuration_is_refused_with_its_path_and_changes_nothing(user):
+def break_configuration(user):
+    user.change(extension(configured(default="policy: {Activ: x}")))
+    user.wait(lambda: "Activ" in user.last_error().get("description", ""), "the Shoot to say what is wrong")
+
+
+@pytest.mark.garden_only
+def test_a_broken_configuration_is_refused_with_its_path(user):
+    user.patch(extension(configured(default=TOPOLOGY_AWARE)))
+    break_configuration(user)
+    assert "configs.default" in user.last_error()["description"]
+    assert user.last_error()["codes"] == ["ERR_CONFIGURATION_PROBLEM"]
+    user.patch(extension(configured(default=TOPOLOGY_AWARE)))
+    assert user.last_error() == {}
+
+
+def test_a_broken_configuration_changes_nothing_in_the_shoot(user):
     user.enable(configured(default=TOPOLOGY_AWARE))
     before = user.configs()
-    user.change(extension(configured(default="policy: {Activ: x}")))
-
-    def refused():
-        errors = (user.get()["status"].get("lastErrors") or [{}])[0]
-        return "Activ" in errors.get("description", "")
-
-    user.wait(refused, "the Shoot to say what is wrong")
-    (error,) = user.get()["status"]["lastErrors"]
-    assert "configs.default" in error["description"]
-    assert error["codes"] == ["ERR_CONFIGURATION_PROBLEM"]
+    break_configuration(user)
     assert user.configs() == before
     user.enable(configured(default=TOPOLOGY_AWARE))
 

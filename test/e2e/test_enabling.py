@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from chain.user import TYPE
+from chain.user import DISABLED, extension
+from equipment.gardenlet import TYPE
 from equipment.kubectl import KubectlError
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.needs_go, pytest.mark.timeout(600)]
@@ -34,12 +35,21 @@ def test_a_shoot_that_names_it_gets_it_and_its_kubelet_talks_to_the_relay(user):
     user.enable()
     assert {"cri-resmgr-installation", "cri-resmgr-agent", "cri-resmgr-removal"} == user.daemon_sets().keys()
     user.wait_installed()
+    assert "daemon.ready" in user.log("cri-resmgr-installation", "journal")
     user.run_pod("after")
     assert user.container("before") == before, "a pod that ran did not notice"
     condition = user.condition()
     assert (condition["status"], condition["reason"]) == ("True", "HealthCheckSuccessful")
     for name in ("before", "after"):
         user.delete_pod(name)
+
+
+@pytest.mark.label("enable", "disable")
+@pytest.mark.garden_only
+def test_a_shoot_says_itself_that_it_is_well_with_it_and_without_it(user):
+    for spec in (extension(), DISABLED):
+        user.patch(spec)
+        user.wait(user.is_healthy, "the Shoot to say that all is well")
 
 
 @pytest.mark.label("disable")

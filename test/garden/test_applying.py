@@ -9,6 +9,7 @@ import pytest
 
 from equipment.charts import collection
 from equipment.garden import Garden
+from equipment.gardenlet import conditions
 from equipment.processes import wait_for
 from extension.certificates import issued
 from extension.rendering import Installation, managed_resource, objects
@@ -52,11 +53,10 @@ def bring(garden: Garden, namespace: str, installation: Installation, *, healthy
 def true_of(garden: Garden, path: str) -> set[str]:
     """The conditions that are true of the newest form."""
     found = garden.seed.api("GET", path)
-    status = found.get("status", {})
-    conditions = {each["type"]: each for each in status.get("conditions", [])}
-    assert conditions.get("ResourcesApplied", {}).get("status") != "False", conditions
-    newest = status.get("observedGeneration") == found["metadata"]["generation"]
-    return {kind for kind, each in conditions.items() if each["status"] == "True"} if newest else set()
+    said = conditions(found)
+    assert said.get("ResourcesApplied", {}).get("status") != "False", said
+    newest = found.get("status", {}).get("observedGeneration") == found["metadata"]["generation"]
+    return {kind for kind, each in said.items() if each["status"] == "True"} if newest else set()
 
 
 def has(garden: Garden, thing: dict[str, Any]) -> Any:

@@ -85,6 +85,20 @@ def test_helm_and_gardenlet_make_the_same_objects_and_the_seed_takes_them(seed, 
         dry_run(seed.seed.api, each)
 
 
+def test_the_seed_gets_a_disruption_budget_and_an_autoscaler_unless_they_are_switched_off():
+    name = "gardener-extension-cri-resmgr"
+    both = {("PodDisruptionBudget", name), ("VerticalPodAutoscaler", name)}
+    assert both <= {key(each) for each in by_helm(VALUES["defaults"])}
+    assert not both & {key(each) for each in by_helm(VALUES["little"])}
+
+
+def test_the_seeds_fluent_bit_is_told_of_our_lines_only_when_asked_for():
+    name = "gardener-extension-cri-resmgr"
+    both = {("ClusterParser", name), ("ClusterFilter", name)}
+    assert both <= {key(each) for each in by_helm(VALUES["everything"])}
+    assert not both & {key(each) for each in by_helm(VALUES["defaults"])}
+
+
 def test_values_that_are_wrong_are_refused_by_both(tmp_path):
     for render in (by_helm, lambda values: by_gardenlet(values, tmp_path)):
         with pytest.raises(RenderError, match="tga"):
@@ -107,5 +121,13 @@ def test_a_shoot_takes_every_object_as_it_is(seed, installation):
 def test_an_object_with_a_field_that_does_not_exist_would_have_been_noticed(seed):
     (thing,) = (each for each in objects(SHOOTS["uninstall"]) if each["kind"] == "DaemonSet")
     thing["spec"]["template"]["spec"]["hostPid"] = True
+    with pytest.raises(ApiError, match="unknown field"):
+        dry_run(seed.seed.api, thing)
+
+
+@pytest.mark.parametrize("kind", ["VerticalPodAutoscaler", "ClusterParser", "ClusterFilter"])
+def test_so_would_one_of_an_object_of_somebody_elses_kind(seed, kind):
+    (thing,) = (each for each in by_helm(VALUES["everything"]) if each["kind"] == kind)
+    thing["spec"]["typo"] = True
     with pytest.raises(ApiError, match="unknown field"):
         dry_run(seed.seed.api, thing)
