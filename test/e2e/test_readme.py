@@ -17,11 +17,12 @@ DEADLINE_S = 300
 
 
 @pytest.fixture
-def shell(chain):
+def shell(chain, tmp_path):
     """Runs a block in the checkout; its output."""
     paths = {"GARDEN": chain.garden.kubeconfig, "SEED": chain.kubeconfig, "SHOOT": chain.kubeconfig}
     environment = {
         "PATH": f"{chain.kubectl.parent}:{os.environ['PATH']}",
+        "HOME": str(tmp_path),  # kubectl keeps a cache there
         **{key: str(path) for key, path in paths.items()},
     }
 
