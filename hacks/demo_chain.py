@@ -82,7 +82,7 @@ class Story:
 
     def place(self) -> None:
         """Pods as anybody makes them."""
-        say("13. Two pods: one may use what is shared, one has all that it may use to itself")
+        say("13. Two pods, Burstable and Guaranteed: both share what is not reserved, and the relay says why")
         self.user.run_pod("web", requests={"cpu": "100m", "memory": "32Mi"})
         self.user.run_pod("worker", requests=SIZE, limits=SIZE)
         show(self.cpus())
