@@ -1,7 +1,6 @@
 """Options as the predecessor's suite had them, the landscape, and what is written down when a case fails."""
 
 import contextlib
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -116,7 +115,7 @@ def busy(user: User) -> Iterator[list[str]]:
         number = 0
         while not stop.is_set():
             name = f"busy-{number % BUSY_PODS}"
-            with contextlib.suppress(KubectlError, subprocess.TimeoutExpired):  # the API server is away, perhaps
+            with contextlib.suppress(KubectlError):  # the API server is away, perhaps
                 user.delete_pod(name)
                 user.create_pod(name, requests={"cpu": "20m"})
                 try:

@@ -2,6 +2,7 @@
 
 import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from chain.local import Local
@@ -46,8 +47,8 @@ def _of_the_chain(local: Local) -> dict[str, str]:
     return found
 
 
-def _said(kubectl: object, *words: str) -> str:
+def _said(kubectl: Callable[..., str], *words: str) -> str:
     try:
-        return str(kubectl(*words))  # type: ignore[operator]
-    except (KubectlError, OSError, TimeoutError) as error:
+        return kubectl(*words)
+    except (KubectlError, OSError) as error:
         return f"{error}\n"

@@ -12,7 +12,6 @@ about two minutes.  The registry is Debian's docker-registry, read-only, over wh
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -22,7 +21,7 @@ from pathlib import Path
 from equipment import Unavailable, bundles, cache, machine
 from equipment.control_plane import answers
 from equipment.mounts import remove_tree
-from equipment.processes import Processes
+from equipment.processes import Processes, free_port
 
 NAME = "gardener-extension-cri-resmgr"
 IN_SHOOT = ("installation", "agent", "webhook")
@@ -191,12 +190,6 @@ def _key() -> str:
             if path.is_file() and "__pycache__" not in path.parts:
                 parts += [path.relative_to(bundles.REPOSITORY).as_posix(), path]
     return cache.key(os.uname().machine, *parts)
-
-
-def free_port() -> int:
-    """One that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 def _run_directory() -> Path:

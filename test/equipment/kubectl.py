@@ -9,7 +9,7 @@ DEADLINE_S = 60
 
 
 class KubectlError(RuntimeError):
-    """What kubectl complained of."""
+    """What kubectl complained of, or that it said nothing in time."""
 
 
 def kubectl(
@@ -19,9 +19,13 @@ def kubectl(
     deadline_s: float = DEADLINE_S,
     program: Path | None = None,
 ) -> str:
-    """What it prints; raises KubectlError when it fails.  `program`: another one than that which was built here."""
+    """What it prints; raises KubectlError when it fails or hangs.  `program`: another one than that built here."""
     command = [program or tool("kubectl"), f"--kubeconfig={kubeconfig}", *words]
-    done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=deadline_s, check=False)
+    said = f"kubectl {' '.join(map(str, words))}"
+    try:
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=deadline_s, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise KubectlError(f"{said}: nothing within {deadline_s} s") from error
     if done.returncode:
-        raise KubectlError(f"kubectl {' '.join(map(str, words))}: {(done.stderr + done.stdout).strip()}")
+        raise KubectlError(f"{said}: {(done.stderr + done.stdout).strip()}")
     return done.stdout

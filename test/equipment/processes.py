@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -43,6 +44,12 @@ def wait_for(
         if time.monotonic() > end_s:
             raise TimeoutError(f"waited {deadline_s} s for {what}")
         time.sleep(POLL_S)
+
+
+def free_port() -> int:
+    """One of 127.0.0.1 that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
 
 
 def start_ticks(pid: int) -> int | None:

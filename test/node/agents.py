@@ -15,7 +15,7 @@ from doubles.runtime import FakeRuntime, served
 from equipment.agent import Agent
 from equipment.api_server import ApiServer
 from equipment.kubectl import kubectl
-from equipment.processes import Processes, wait_for
+from equipment.processes import Processes, free_port, wait_for
 from unit.cli.daemons import Daemon
 
 NODE = "agents-node"
@@ -32,12 +32,6 @@ PATIENCE_S = 60.0
 PINNED = {"policy": "Active: topology-aware\nReservedResources: {CPU: 750m}\n"}
 NONE = {"policy": "Active: none\n"}
 WRONG = {"policy": "Active: ballons\n"}
-
-
-def free_port() -> int:
-    """One that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 class AgentProcess:

@@ -16,6 +16,7 @@ import pytest
 
 from equipment import built_images, bundles
 from equipment.built_images import TARGETS, Images
+from equipment.processes import free_port
 from node.cluster_fixtures import run_directory
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.timeout(900)]
@@ -150,7 +151,7 @@ def test_the_next_version_of_the_installation_is_another_bundle(images: Images):
 
 @pytest.mark.slow
 def test_a_second_build_somewhere_else_has_the_same_digest(images: Images, tmp_path: Path):
-    storage, port = tmp_path / "storage", built_images.free_port()
+    storage, port = tmp_path / "storage", free_port()
     with (
         built_images.store() as environment,
         built_images.registry(storage, tmp_path / "registry", port=port) as address,
