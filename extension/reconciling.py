@@ -89,7 +89,7 @@ class Reconciler:
         try:
             async with asyncio.timeout(self.options.deadline_s):
                 if not _is_waiting(operation, found):
-                    await self.recorder.begin(found, operation)
+                    found = await self.recorder.begin(found, operation)
                 rest = await self._done(operation, found, shoot)
         except TimeoutError as error:
             late = Degraded(f"not done within {self.options.deadline_s:g} s; it is tried again")

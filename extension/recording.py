@@ -1,6 +1,8 @@
 """What is written to an Extension object itself: claimed before the work, the status, released afterwards.
 
-Whatever somebody else changes meanwhile is read again and kept; an object that is gone needs nothing more.
+Whatever somebody else changes meanwhile is read again and kept; an object that is gone needs nothing more.  A status is
+written only upon the one that we know: if there is another one by now, another leader works on the object, and what we
+sent before we heard of that, however late it arrives, is refused by the API server.
 """
 
 from collections.abc import Callable
@@ -46,11 +48,11 @@ class Recorder:
             with suppress(Conflict):
                 return extension(await self.client.merge_patch(_there(found.ref), found.ref.name, patch))
             found = await self.read(found.ref)
-        raise Conflict(f"{found.ref}: others change the object all the time; who are they?")
+        raise _storm(found.ref)
 
-    async def begin(self, found: Extension, operation: Operation) -> None:
-        """Say that work has begun."""
-        await self._write(found, statuses.processing(operation, now=self._time(found)))
+    async def begin(self, found: Extension, operation: Operation) -> Extension:
+        """Say that work has begun; returns the object as it is then."""
+        return await self._write(found, statuses.processing(operation, now=self._time(found)))
 
     async def fail(self, found: Extension, operation: Operation, reason: Exception | str) -> None:
         """Say that work has not ended well, if that can be said."""
@@ -97,11 +99,26 @@ class Recorder:
             with suppress(Conflict):
                 await self.client.merge_patch(_there(ref), ref.name, finalizing.released(found))
                 return
-        raise Conflict(f"{ref}: others change the object all the time; who are they?")
+        raise _storm(ref)
 
-    async def _write(self, found: Extension, patch: statuses.Patch) -> None:
-        await self.client.merge_patch(_there(found.ref), found.ref.name, patch, subresource="status")
+    async def _write(self, found: Extension, patch: statuses.Patch) -> Extension:
+        """Write a status; returns the object as it is then.  Raises Conflict when somebody else has written one."""
+        for _ in range(ATTEMPTS):
+            fenced = {**patch, "metadata": {"resourceVersion": found.version}}
+            with suppress(Conflict):
+                return extension(
+                    await self.client.merge_patch(_there(found.ref), found.ref.name, fenced, subresource="status")
+                )
+            now = await self.read(found.ref)
+            if now.last != found.last:
+                raise Conflict(f"{found.ref}: somebody else has written its status; it is looked at again")
+            found = now
+        raise _storm(found.ref)
 
 
 def _there(ref: Ref) -> Resource:
     return EXTENSIONS.within(ref.namespace)
+
+
+def _storm(ref: Ref) -> Conflict:
+    return Conflict(f"{ref}: others change the object all the time; who are they?")

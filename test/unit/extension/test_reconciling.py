@@ -255,6 +255,37 @@ async def test_others_who_write_all_the_time_are_waited_for(world):
         await world.work()
 
 
+async def test_status_of_another_leader_is_not_overwritten(world):
+    """What was sent while we led may arrive when somebody else does."""
+    world.extend("reconcile", None)
+
+    def another(write):
+        if write == "create managedresources":
+            operation = {"type": "Reconcile", "state": "Succeeded", "description": "by another", "progress": 100}
+            status = {"lastOperation": {**operation, "lastUpdateTime": "2026-08-21T10:00:00Z"}}
+            world.memory.put(OURS, {**world.extension, "status": status})
+
+    world.memory.before = another
+    with pytest.raises(Conflict, match="somebody else has written its status"):
+        await world.work()
+    assert world.extension["status"]["lastOperation"]["description"] == "by another"
+    assert "lastError" not in world.extension["status"]
+
+
+async def test_condition_that_is_written_meanwhile_is_no_reason_to_keep_a_status_back(world):
+    world.extend("reconcile", None)
+
+    def condition(write):
+        if write == "create managedresources":
+            world.extension["status"]["conditions"] = [{"type": "X"}]
+            world.memory.put(OURS, world.extension)
+
+    world.memory.before = condition
+    await world.work()
+    assert world.operation()[1] == "Succeeded"
+    assert world.extension["status"]["conditions"] == [{"type": "X"}]
+
+
 async def test_status_that_cannot_be_written_does_not_hide_what_went_wrong(installed):
     installed.extend("reconcile", finalizers=[FINALIZER], spec={"providerConfig": {"x": 1}})
 
