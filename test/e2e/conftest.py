@@ -62,12 +62,12 @@ def _reason_to_skip(config: pytest.Config, item: pytest.Item, wanted: set[str]) 
     real = option(config, "--kubecfg")
     if wanted and not labels & wanted:
         return f"--label-filter leaves out {', '.join(sorted(labels))}"
+    if option(config, "--skip-accessing-shoot") and "garden_only" not in item.keywords:
+        return "--skip-accessing-shoot: needs kubectl in the shoot"
     if real and "local_only" in item.keywords:
         return "does to the landscape what only the chain of this machine allows: run it without --kubecfg"
     if not real and not machine.is_root():
         return "makes a machine, cgroups and addresses: run it as root, or give --kubecfg"
-    if option(config, "--skip-accessing-shoot") and "garden_only" not in item.keywords:
-        return "--skip-accessing-shoot: needs kubectl in the shoot"
     return ""
 
 
