@@ -4,9 +4,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from chain.access import shoot_without_extension
 from chain.installations import NAMESPACE
 from chain.landscape import REPOSITORY, Landscape
-from chain.user import shoot_without_extension
 from equipment.built_images import IN_SHOOT, TAG
 from equipment.processes import wait_for
 

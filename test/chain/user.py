@@ -4,16 +4,13 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import yaml
-
+from chain.access import Access
 from equipment.gardenlet import CONFIRMATION, OPERATION, TYPE, annotations, conditions
 from equipment.kubectl import KubectlError
 from equipment.processes import wait_for
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "shoot.yaml"
 CONDITION = "SystemComponentsHealthy"
 _APP = "app.kubernetes.io/name"
 DAEMON_SETS = ("cri-resmgr-installation", "cri-resmgr-agent")
@@ -25,27 +22,6 @@ policy:
 NONE = "policy: {Active: none}\n"
 DISABLED = {"extensions": [{"type": TYPE, "disabled": True}]}
 """What a Shoot's spec says not to have it."""
-
-
-class Access(Protocol):
-    """A garden with one shoot."""
-
-    shoot_name: str
-    project_namespace: str
-    settle_s: float
-    """How long a change of the Shoot may take; a real gardenlet does much else meanwhile."""
-
-    def garden(self, *words: str, stdin: str | None = None) -> str:
-        """What kubectl says in the garden; KubectlError when it fails."""
-        ...
-
-    def shoot(self, *words: str, stdin: str | None = None) -> str:
-        """What kubectl says in the shoot; KubectlError when it fails."""
-        ...
-
-    def template(self) -> dict[str, Any]:
-        """A Shoot that does not ask for the extension."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -245,10 +221,3 @@ def extension(provider_config: dict[str, Any] | None = None) -> dict[str, Any]:
     """What a Shoot's spec says to have it."""
     more = {} if provider_config is None else {"providerConfig": provider_config}
     return {"extensions": [{"type": TYPE, **more}]}
-
-
-def shoot_without_extension() -> dict[str, Any]:
-    """The Shoot of the examples, before its user asks for the extension."""
-    shoot: dict[str, Any] = yaml.safe_load(EXAMPLE.read_text())
-    del shoot["spec"]["extensions"]
-    return shoot

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from chain.access import Access
 from chain.landscape import Landscape as Chain
 from chain.local import Local
-from chain.user import Access, User
+from chain.user import User
 from e2e import dumping
 from e2e.landscapes import Real
 from equipment import machine

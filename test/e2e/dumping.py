@@ -5,8 +5,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from chain.access import Access
 from chain.local import Local
-from chain.user import Access
 from equipment.kubectl import KubectlError
 
 GARDEN = ("shoots,controllerinstallations,controllerregistrations", "-A", "-oyaml")

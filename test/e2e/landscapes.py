@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chain.user import shoot_without_extension
+from chain.access import shoot_without_extension
 from equipment.kubectl import kubectl
 
 ACCESS_S = 3600
