@@ -16,13 +16,13 @@ $(VENV)/ready: requirements/test.txt requirements/build.txt pyproject.toml hacks
 	hacks/make-venv $(VENV)
 
 demo: venv ## the main job with real parts, as root: a node, then the whole chain (KEEP=1 leaves it up)
-	PYTHONPATH=test $(PY) hacks/demo.py
+	FOUND_WILL_DO=1 PYTHONPATH=test $(PY) hacks/demo.py
 
 demo-simulate: venv ## what the policies do, on machines that need not exist: no root, no containerd, no Go
 	$(PY) hacks/demo_simulate.py
 
 demo-down: venv ## end what `make demo KEEP=1` has left
-	PYTHONPATH=test $(PY) hacks/demo.py --down
+	FOUND_WILL_DO=1 PYTHONPATH=test $(PY) hacks/demo.py --down
 
 check: venv ## format, lint, types, import direction
 	$(VENV)/bin/ruff format --check .
