@@ -51,7 +51,7 @@ class Flags:
         "signal that reads the -force-config file again; '' or disable* for none", default="SIGHUP"
     )
     agent_socket: str = text(
-        "socket of the node agent", default="disabled", later="the agent comes to us, on -config-socket", off=_NO_SOCKET
+        "socket of the node agent", default="disabled", later="the agent uses -config-socket", off=_NO_SOCKET
     )
     config_socket: str = text(
         "socket on which the node agent gives us configuration, beside -relay-socket if that is elsewhere; "

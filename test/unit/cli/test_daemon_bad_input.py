@@ -48,7 +48,7 @@ def test_a_configuration_that_is_not_there_is_refused(daemon, runtime):
 @pytest.mark.parametrize(
     ("flag", "value", "why"),
     [
-        ("--agent-socket", "/run/agent.sock", "it comes with the node agent"),
+        ("--agent-socket", "/run/agent.sock", "the agent uses -config-socket"),
         ("--external-visualizers", "/srv", "there is one page, and it is built in"),
     ],
 )

@@ -119,7 +119,7 @@ def test_a_socket_path_that_the_kernel_cannot_bind_is_refused():
 @pytest.mark.parametrize(
     ("argument", "reason"),
     [
-        ("-agent-socket=/var/run/cri-resmgr/cri-resmgr-agent.sock", "the agent comes to us, on -config-socket"),
+        ("-agent-socket=/var/run/cri-resmgr/cri-resmgr-agent.sock", "the agent uses -config-socket"),
         ("-external-visualizers=/x", "there is one page, and it is built in"),
         ("-bpf-install-path=/x", "it comes with AVX-512 accounting"),
     ],

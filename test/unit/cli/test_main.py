@@ -89,7 +89,7 @@ def test_wrong_values_end_with_2_and_a_line_each_without_the_usage(command):
     answer = command("-agent-socket=/x", "-relay-dir=x")
     assert (answer.status, answer.ran) == (2, [])
     assert answer.err.splitlines() == [
-        ("cri-resmgr: flag -agent-socket=/x: not in this version, it comes with the node agent; leave the flag out"),
+        "cri-resmgr: flag -agent-socket=/x: not in this version, the agent uses -config-socket; leave the flag out",
         "cri-resmgr: flag -relay-dir: 'x' is not absolute; write the whole path",
     ]
 
