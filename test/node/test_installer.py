@@ -198,14 +198,31 @@ def test_an_upgrade_that_fails_leaves_the_version_that_was_there(node: Node):
         assert cri("Version").runtime_name == "containerd"
 
 
-def test_what_the_pod_leaves_asleep_is_small(node: Node):
+def test_a_new_pod_does_not_try_again_what_was_rolled_back_and_the_verb_install_does(node: Node):
+    node.bundle("ill", '#!/bin/sh\n[ "$1" != config ] || exit 0\nexit 1\n')
+    node.install("ill", check=False)
+    node.bundle("ill")
+    asleep(node, "ill")
+    assert node.status()["state"] == "rolled_back"
+    node.install("ill", pod=True)
+    assert node.status()["state"] == "installed"
+    node.sandbox.inside("systemctl", "stop", "pod")
+
+
+def asleep(node: Node, bundle: str) -> str:
+    """Does what a pod does until it sleeps; its process."""
     node.sandbox.inside(
         "systemd-run", "--unit=pod", f"--setenv=PYTHONPATH={node.PACKAGE}", "python3", "-B", "-m", "installer.cli",
-        "run", f"--bundle={BUNDLES}/one", "--config-dir=/root",
+        "run", f"--bundle={BUNDLES}/{bundle}", "--config-dir=/root",
     )  # fmt: skip
-    node.wait_state("installed")
     pid = node.sandbox.show("pod", "MainPID")
     wait_for(lambda: "sigwait" in node.sandbox.inside("cat", f"/proc/{pid}/cmdline"), "the pod to sleep")
+    return pid
+
+
+def test_what_the_pod_leaves_asleep_is_small(node: Node):
+    pid = asleep(node, "one")
+    assert node.status()["state"] == "installed"
     rss_kib = int(re.search(r"VmRSS:\s+(\d+)", node.sandbox.inside("cat", f"/proc/{pid}/status"))[1])
     print(f"\nthe pod sleeps in {rss_kib / 1024:.1f} MiB")
     assert rss_kib < 20 << 10

@@ -4,6 +4,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import jsonschema
 import pytest
 import yaml
 
+from cri_resmgr.cli import flags as daemon_flags
+from cri_resmgr.cli import goflags
 from cri_resmgr.cli import main as cli
 from extension.provider_config import parse
-from installer.cli import _VERBS as INSTALLER_VERBS
+from installer import cli as installer
 
 ROOT = Path(__file__).parents[3]
 PAGES = {path.name: path.read_text() for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
@@ -24,7 +27,11 @@ BLOCKS = [
 ]
 DEFAULTS = yaml.safe_load((ROOT / "charts/gardener-extension-cri-resmgr/values.yaml").read_text())
 SCHEMA = json.loads((ROOT / "charts/gardener-extension-cri-resmgr/values.schema.json").read_text())
-NAMES = re.compile(r"cri-resource-manager\.intel\.com/(?:group|disabled)\w*|cri_resmgr_(?:webhook_)?([a-z_]+[a-z])")
+NAMES = re.compile(
+    r"cri-resource-manager\.intel\.com/(?:group|disabled)\w*|(?<!extension_)cri_resmgr_(?:webhook_)?([a-z_]+[a-z])"
+    r"|CriResmgr[A-Z]\w+|\bERR_[A-Z_]+|reason=(\w+)"
+    r"|cri-resmgr-(?:agent|config|installation|removal|webhook|leader)(?:-[a-z]+)*"
+)
 
 
 def documents() -> Iterator[tuple[str, Any]]:
@@ -80,6 +87,40 @@ def test_there_is_enough_to_be_accepted():
     assert [len([*found]) for found in (provider_configs(), values(), texts())] >= [3, 2, 4]
 
 
+def commands(program: str) -> Iterator[Any]:
+    """Those with flags, as words without the program; what is only meant by `[…]` is there, too."""
+    for name, text in PAGES.items():
+        fenced = "\n".join(re.findall(r"^```(?:sh|console)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
+        said = "\n".join([fenced.replace("\\\n", " "), *re.findall(r"`([^`\n]+)`", text)])
+        for line in re.findall(rf"(?:^[$# ]*|-- +){program} ([a-z-][^|\n]*)", said, re.MULTILINE):
+            words = line.partition("  #")[0].replace("[", "").replace("]", "").split()
+            if any(word.startswith("-") for word in words):
+                yield pytest.param(words, id=f"{name}: {' '.join(words)}")
+
+
+@pytest.mark.parametrize("words", [*commands("cri-resmgr-installer")])
+def test_a_command_line_of_the_installer_on_a_page_is_one_that_it_takes(words):
+    installer._parser().parse_args(words)
+
+
+@pytest.mark.parametrize("words", [*commands("cri-resmgr")])
+def test_a_command_line_of_the_daemon_and_its_verbs_on_a_page_is_one_that_they_take(words):
+    forms = [daemon_flags.Flags] if words[0].startswith("-") else forms_of(words[0])
+    known = {one for form in forms for flag in goflags.flags_of(form).values() for one in (flag.name, *flag.aliases)}
+    given = {word.lstrip("-").partition("=")[0] for word in words if word.startswith("-")}
+    assert given - known == set()
+
+
+def forms_of(verb: str) -> list[type]:
+    """What a verb takes, or what the verbs below it do."""
+    module = import_module(f"cri_resmgr.cli.verbs.{verb.replace('-', '_')}")
+    return [form for name, form in vars(module).items() if name.endswith("Flags") and name != "Flags"]
+
+
+def test_there_are_enough_command_lines_to_be_taken():
+    assert [len([*commands(program)]) for program in ("cri-resmgr-installer", "cri-resmgr")] >= [6, 8]
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_a_command_of_ours_on_a_page_has_a_verb_that_there_is(name):
     fenced = "\n".join(re.findall(r"^```(?:sh|console)?\n(.*?)^```$", PAGES[name], re.MULTILINE | re.DOTALL))
@@ -87,12 +128,12 @@ def test_a_command_of_ours_on_a_page_has_a_verb_that_there_is(name):
     for program, verb in re.findall(
         r"^(?:[$#] )?(cri-resmgr|cri-resmgr-installer) ([a-z][a-z-]+)\b", told, re.MULTILINE
     ):
-        assert verb in (cli._VERBS if program == "cri-resmgr" else INSTALLER_VERBS), f"{program} {verb}"
+        assert verb in (cli._VERBS if program == "cri-resmgr" else installer._VERBS), f"{program} {verb}"
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_labels_and_metrics_on_a_page_are_ones_that_the_code_has(name, sources):
-    named = {found[1] or found[0] for found in NAMES.finditer(PAGES[name])}
+def test_labels_metrics_alerts_and_objects_on_a_page_are_ones_that_the_code_has(name, sources):
+    named = {found[1] or found[2] or found[0] for found in NAMES.finditer(PAGES[name])}
     assert {one for one in named if one not in sources} == set()
 
 
