@@ -202,29 +202,47 @@ def test_a_new_pod_does_not_try_again_what_was_rolled_back_and_the_verb_install_
     node.bundle("ill", '#!/bin/sh\n[ "$1" != config ] || exit 0\nexit 1\n')
     node.install("ill", check=False)
     node.bundle("ill")
-    asleep(node, "ill")
-    assert node.status()["state"] == "rolled_back"
-    node.install("ill", pod=True)
+    with asleep(node, "ill"):
+        assert node.status()["state"] == "rolled_back"
+        node.install("ill", pod=True)
     assert node.status()["state"] == "installed"
-    node.sandbox.inside("systemctl", "stop", "pod")
 
 
-def asleep(node: Node, bundle: str) -> str:
-    """Does what a pod does until it sleeps; its process."""
+def test_a_new_pod_installs_where_one_was_refused_before(node: Node):
+    node.sandbox.inside("mkdir", "-p", "/opt/cri-resmgr")
+    node.sandbox.inside("mount", "-t", "tmpfs", "-o", "ro", "tmpfs", "/opt/cri-resmgr")
+    with asleep(node, "one"):
+        assert node.status()["state"] == "refused"
+        node.sandbox.inside("umount", "/opt/cri-resmgr")
+        assert node.status()["state"] == "refused"
+    with asleep(node, "one"):
+        assert node.status()["state"] == "installed"
+
+
+@contextlib.contextmanager
+def asleep(node: Node, bundle: str) -> Iterator[str]:
+    """Does what a pod does until it sleeps, and ends it; its process."""
     node.sandbox.inside(
         "systemd-run", "--unit=pod", f"--setenv=PYTHONPATH={node.PACKAGE}", "python3", "-B", "-m", "installer.cli",
         "run", f"--bundle={BUNDLES}/{bundle}", "--config-dir=/root",
     )  # fmt: skip
     pid = node.sandbox.show("pod", "MainPID")
-    wait_for(lambda: "sigwait" in node.sandbox.inside("cat", f"/proc/{pid}/cmdline"), "the pod to sleep")
-    return pid
+    try:
+        wait_for(lambda: "sigwait" in node.sandbox.inside("cat", f"/proc/{pid}/cmdline"), "the pod to sleep")
+        yield pid
+    finally:
+        node.sandbox.inside("systemctl", "stop", "pod", check=False)
 
 
 def test_what_the_pod_leaves_asleep_is_small(node: Node):
-    pid = asleep(node, "one")
-    assert node.status()["state"] == "installed"
+    with asleep(node, "one") as pid:
+        assert node.status()["state"] == "installed"
+        assert_small(node, pid)
+        node.sandbox.inside("systemctl", "stop", "pod")
+        assert node.sandbox.show("pod", "Result") == "success"
+
+
+def assert_small(node: Node, pid: str) -> None:
     rss_kib = int(re.search(r"VmRSS:\s+(\d+)", node.sandbox.inside("cat", f"/proc/{pid}/status"))[1])
     print(f"\nthe pod sleeps in {rss_kib / 1024:.1f} MiB")
     assert rss_kib < 20 << 10
-    node.sandbox.inside("systemctl", "stop", "pod")
-    assert node.sandbox.show("pod", "Result") == "success"
