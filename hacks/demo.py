@@ -18,8 +18,7 @@ import demo_chain
 import demo_node
 from chain.landscape import Landscape
 from equipment import Unavailable, cache, machine
-from equipment.progress import progress
-from telling import say, shown
+from telling import follow, say, shown
 
 GROUPS = ("kubernetes", "gardener", "gardener-apiserver")
 BUILD = f"""
@@ -87,9 +86,8 @@ def _building() -> Iterator[Callable[[], None]]:
 
     def await_it() -> None:
         if builder.poll() is None:
-            say("The rest needs programs that are built from source, once for each machine: about half an hour")
-            with progress("building"):
-                builder.wait()
+            say("The rest needs programs that are built from source, once for each machine: about a quarter of an hour")
+            follow(log, lambda: builder.poll() is None)
         if builder.returncode:
             raise Unavailable(f"building failed:\n{log.read_text()[-2000:]}")
 

@@ -5,6 +5,7 @@ What is real here and what a stand-in does is said in `test/chain`.  What is run
 
 import json
 import re
+import shlex
 
 from chain import installations
 from chain.landscape import NODE, SHOOT_NAMESPACE, Landscape
@@ -123,13 +124,13 @@ class Story:
     def garden(self, *words: str) -> str:
         """A command in the garden, shown."""
         said = self.chain.garden.kubectl(*words)
-        run(f"kubectl {' '.join(words)}", said)
+        run(f"kubectl {shlex.join(words)}", said)
         return said
 
     def cluster(self, *words: str) -> str:
         """A command in seed and shoot, shown."""
         said = self.chain.cluster.kubectl(*words)
-        run(f"kubectl {' '.join(words)}", said)
+        run(f"kubectl {shlex.join(words)}", said)
         return said
 
     def until_policy(self, words: str) -> None:

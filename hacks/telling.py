@@ -4,11 +4,12 @@ import contextlib
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _BOLD, _DIM, _PLAIN = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() else ("", "", "")
 WIDTH = 150
+LOOK_S = 0.5
 
 
 def say(text: str) -> None:
@@ -40,3 +41,16 @@ def shown(what: str) -> Iterator[None]:
     begun_s = time.monotonic()
     yield
     show(f"{what}: {time.monotonic() - begun_s:.0f} s")
+
+
+def follow(log: Path, goes_on: Callable[[], bool]) -> None:
+    """Show what a process in the background says of its progress, from the first line on, until it does not go on."""
+    with log.open() as lines:
+        while True:
+            last = not goes_on()
+            for line in lines:
+                if " … " in line:
+                    show(line)
+            if last:
+                return
+            time.sleep(LOOK_S)
