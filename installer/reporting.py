@@ -33,6 +33,7 @@ class Reports:
     def __init__(self, root: Path) -> None:
         """`root` is the host's root directory as we see it."""
         self._directory = files.inside(root, layout.OURS)
+        self._force = files.inside(root, f"{layout.CONFIG}/force.cfg")
 
     def read(self) -> Status:
         """The last word; an empty one when there is none."""
@@ -51,7 +52,9 @@ class Reports:
                 if not directory.is_dir():
                     files.put_directory(directory, mode=mode)
             # The status comes last: it is what tells that both are there.
-            files.put_file(self._directory / "metrics.prom", metrics(status).encode(), mode=0o644)
+            files.put_file(
+                self._directory / "metrics.prom", metrics(status, forced=self._force.exists()).encode(), mode=0o644
+            )
             text = json.dumps(asdict(status), indent=1) + "\n"
             files.put_file(self._directory / "status.json", text.encode(), mode=0o644)
         except OSError as error:
@@ -64,12 +67,18 @@ class Reports:
             self._directory.parent.rmdir()
 
 
-def metrics(status: Status) -> str:
-    """The state in Prometheus' text format: one gauge for each state, 1 for the one that holds."""
+def metrics(status: Status, *, forced: bool) -> str:
+    """The state in Prometheus' text format: one gauge for each state, 1 for the one that holds.
+
+    `forced`: there is a configuration that counts whatever the agent says, so the daemon does not listen to it.
+    """
     name = "cri_resmgr_installer_state"
     lines = [f"# HELP {name} What the installation on this node came to.", f"# TYPE {name} gauge"]
     lines += [f'{name}{{state="{state}"}} {int(state == status.state)}' for state in STATES]
     info = "cri_resmgr_installer_info"
     lines += [f"# HELP {info} The version in use on this node.", f"# TYPE {info} gauge"]
     lines += [f'{info}{{version="{status.version}"}} 1']
+    force = "cri_resmgr_installer_forced"
+    lines += [f"# HELP {force} Is the configuration one of the type force: 1 or 0.", f"# TYPE {force} gauge"]
+    lines += [f"{force} {int(forced)}"]
     return "\n".join(lines) + "\n"

@@ -21,6 +21,7 @@ WELL = {
     INSTALLER % "bypassed": "0x60",
     INSTALLER % "refused": "0x60",
     INSTALLER % "rolled_back": "0x60",
+    "cri_resmgr_installer_forced": "0x60",
     "cri_resmgr_agent_daemon_complaints": "0x60",
     "cri_resmgr_agent_daemon_connected": "1x60",
     "cri_resmgr_agent_config_rejected": "0x60",
@@ -120,6 +121,11 @@ def test_nothing_fires_on_a_node_that_is_well(tmp_path):
 def test_an_alert_fires_alone_when_it_should(tmp_path, name, change):
     expected = {other: firing(alert) if other == name else [] for other, alert in rules().items()}
     assert "SUCCESS" in tried(tmp_path, WELL | change, expected, LOOK.get(name, "29m"))
+
+
+def test_a_daemon_that_listens_to_nobody_because_its_configuration_is_forced_is_not_away(tmp_path):
+    series = WELL | {"cri_resmgr_installer_forced": "1x60", "cri_resmgr_agent_daemon_connected": "0x60"}
+    assert "SUCCESS" in tried(tmp_path, series, {name: [] for name in CASES}, "29m")
 
 
 def test_a_node_that_goes_without_a_daemon_on_purpose_is_not_told_twice(tmp_path):

@@ -291,3 +291,11 @@ def test_a_directory_that_the_kubelet_has_made_for_a_pod_of_ours_is_closed_and_g
     assert above.stat().st_mode & 0o777 == 0o710
     assert run(node, uninstall) == 0
     assert not above.exists()
+
+
+def test_prometheus_is_told_whether_the_configuration_is_forced(places):
+    node = fresh(places, "told")
+    for config, told in (("plain", 0), ("forced", 1), ("plain", 0)):
+        assert run(node, install(config=config)) == 0
+        text = files.inside(node.root, f"{layout.OURS}/metrics.prom").read_text()
+        assert f"cri_resmgr_installer_forced {told}\n" in text
