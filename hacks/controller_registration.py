@@ -87,7 +87,7 @@ helm:
 
 
 def operator() -> str:
-    """For gardener-operator, v1.98 and later, which makes both of the above; here the chart must be in a registry."""
+    """For gardener-operator, v1.120 and later, which makes both of the above; here the chart must be in a registry."""
     return f"""\
 {HEAD}# The operator takes charts from registries only:
 #   helm package charts/{CHART.name} && helm push {CHART.name}-{VERSION}.tgz oci://REGISTRY/charts
