@@ -179,14 +179,14 @@ def test_a_removal_that_takes_long_names_the_nodes_by_a_token_that_it_gives_back
 
 
 @pytest.mark.usefixtures("real_manager", "two_nodes")
-def test_a_removal_that_cannot_ask_the_shoot_goes_on_and_tells_numbers(garden, gardenlet, shoot, seed):
+def test_a_removal_that_cannot_ask_the_shoot_goes_on_and_tells_what_the_seed_knows(garden, gardenlet, shoot, seed):
     options = Options(poll_s=0.2, named_s=0.0, told_s=0.0, shoot_server="https://127.0.0.1:1")
     with running(garden.seed.kubeconfig, options):
         gardenlet.reconcile(shoot)
         gardenlet.wait(shoot)
         gardenlet.delete(shoot)
         wait_for(lambda: forms(garden) == ["uninstall"] * 2, "pods of the uninstall form", 30)
-        seed.wait_for(lambda: "unavailable pods found (2/2)" in told(gardenlet, shoot), "the numbers")
+        seed.wait_for(lambda: "cri-resmgr-installation" in told(gardenlet, shoot), "what the resource manager says")
         assert "not clean yet" not in told(gardenlet, shoot)
         for node in NODES:
             clean(garden, node)
