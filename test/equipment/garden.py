@@ -115,8 +115,14 @@ def define(api: Api, definition: dict[str, Any]) -> None:
     with contextlib.suppress(ApiError):
         api("POST", DEFINITIONS, definition)
     version = next(version["name"] for version in spec["versions"] if version["served"])
-    path = f"/apis/{spec['group']}/{version}/{spec['names']['plural']}"
-    wait_for(lambda: api.find(f"{path}?limit=1"), f"{path} to be served", START_DEADLINE_S)
+    group, plural = f"/apis/{spec['group']}/{version}", spec["names"]["plural"]
+
+    def is_served() -> bool:
+        """The API server announces it a moment before, or after, it serves it."""
+        announced = {resource["name"] for resource in (api.find(group) or {}).get("resources", ())}
+        return plural in announced and api.find(f"{group}/{plural}?limit=1") is not None
+
+    wait_for(is_served, f"{group}/{plural} to be served", START_DEADLINE_S)
 
 
 def _take_plot() -> tuple[int, IO[str]]:
