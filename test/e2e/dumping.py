@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chain.access import Access
+from chain.installations import NAMESPACE
 from chain.local import Local
 from equipment.kubectl import KubectlError
 
@@ -36,8 +37,8 @@ def dump(landscape: Access, name: str) -> Path:
 
 def _of_the_chain(local: Local) -> dict[str, str]:
     found = {"seed.yaml": _said(local.shoot, "get", *SEED)}
-    selector = "app.kubernetes.io/instance=cri-resmgr-extension"
-    found["extension.log"] = _said(local.shoot, "logs", "-A", "-l", selector, "--prefix", "--tail=-1")
+    selector = "app.kubernetes.io/name=gardener-extension-cri-resmgr"
+    found["extension.log"] = _said(local.shoot, "logs", "-n", NAMESPACE, "-l", selector, "--prefix", "--tail=-1")
     found |= {f"{name}.log": text for name, text in local.chain.logs().items()}
     for unit in UNITS:
         try:
