@@ -11,6 +11,7 @@ from cri_resmgr.kube.clients import Client
 from cri_resmgr.kube.resources import Object
 from extension.contract import PODS
 from extension.rendering.shoot import ORIGIN, UNINSTALLING
+from extension.rollouts import conditions
 
 NAMED = 5
 """So many nodes are named; the rest is counted."""
@@ -39,9 +40,9 @@ def told(nodes: Mapping[str, str]) -> str:
 
 
 def _is_clean(pod: Object) -> bool:
-    ready: Any = {one["type"]: one["status"] for one in (pod.get("status") or {}).get("conditions") or ()}
+    is_ready = conditions(pod).get("Ready", {}).get("status") == "True"
     going = "deletionTimestamp" in pod["metadata"]
-    return UNINSTALLING.items() <= _labels(pod).items() and ready.get("Ready") == "True" and not going
+    return UNINSTALLING.items() <= _labels(pod).items() and is_ready and not going
 
 
 def _node(pod: Object) -> str:
